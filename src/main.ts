@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import closeWithGrace from "close-with-grace";
+import { build } from "./app.ts";
+import { help, readSettings, SettingError } from "./config.ts";
+
+/** What has not closed by then is dropped with the process. */
+const longestCloseMs = 1_800;
+
+const args = process.argv.slice(2);
+if (args.includes("--help")) console.log(help());
+else if (args.includes("--version")) console.log(version());
+else await start();
+
+async function start(): Promise<void> {
+  try {
+    const { port, host, logLevel, ...rooms } = readSettings(args, process.env);
+    const app = await build(rooms, { level: logLevel, ...(await lines()) });
+    closeWithGrace({ logger: app.log, delay: 2 * longestCloseMs }, async ({ signal, err }) => {
+      if (err) app.log.fatal({ err }, "ended by a fault");
+      else app.log.info(`closing on ${signal}`);
+      await Promise.race([app.close(), sleep(longestCloseMs)]);
+    });
+    await app.listen({ port, host, listenTextResolver: (address) => `roomcast is ready: open ${address}` });
+  } catch (error) {
+    console.error(sentence(error as NodeJS.ErrnoException));
+    process.exit(1);
+  }
+}
+
+/** Logs are pino's JSON, and lines for people on a terminal. */
+async function lines() {
+  if (!process.stdout.isTTY) return {};
+  const { default: pretty } = await import("pino-pretty");
+  return { stream: pretty({ ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss", sync: true }) };
+}
+
+/** What the person who started it is told, in one sentence where the cause is theirs to mend. */
+function sentence(
+  error: NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string },
+): string {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `Port ${error.port} on ${error.address} is in use: choose another with --port, or stop what listens there.`;
+    case "EACCES":
+      return `Port ${error.port} is not for this user to listen on: choose one above 1023 with --port.`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `--host must be an address of this machine, not ${error.address ?? error.hostname}.`;
+    default:
+      return error instanceof SettingError ? error.message : String(error.stack);
+  }
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
+}

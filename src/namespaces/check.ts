@@ -1,0 +1,32 @@
+import { Ajv } from "ajv";
+import type { TSchema } from "typebox";
+import { ClientError } from "../errors.ts";
+
+const ajv = new Ajv();
+
+/** Throws unless a value is what its schema says. */
+export type Check = (value: unknown) => void;
+
+/**
+ * Compiles the schema of one field. What the check throws is a `bad_payload` whose message is made of the
+ * schema's `title` and `description` and names what came instead.
+ */
+export function check(schema: TSchema & { title?: string; description?: string }): Check {
+  const valid = ajv.compile(schema);
+  return (value) => {
+    if (valid(value)) return;
+    throw new ClientError(
+      "bad_payload",
+      `${schema.title}: expected ${schema.description}, got ${described(value)}.`,
+    );
+  };
+}
+
+function described(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  if (typeof value === "string") return `a string of ${value.length.toLocaleString("en")}`;
+  if (Array.isArray(value)) return "an array";
+  if (value instanceof Uint8Array) return "binary data";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}

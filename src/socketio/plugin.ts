@@ -1,0 +1,134 @@
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import serveStatic from "@fastify/static";
+import type { FastifyInstance } from "fastify";
+import { fastifyPlugin } from "fastify-plugin";
+import { Server, type Socket } from "socket.io";
+import { told } from "../errors.ts";
+import {
+  admit,
+  type ConnectionData,
+  call,
+  type Handshake,
+  lose,
+  type Namespace,
+  welcome,
+} from "../namespaces/namespace.ts";
+import type { Failure, ServerEvents } from "../protocol.ts";
+import { Engine } from "./engine.ts";
+import { mount } from "./mount.ts";
+
+const path = "/socket.io/";
+const clientFiles = join(
+  dirname(createRequire(import.meta.url).resolve("socket.io/package.json")),
+  "client-dist",
+);
+
+/** What clients send is unknown until a namespace has checked it. */
+type Heard = Record<string, (...args: unknown[]) => void>;
+type IO = Server<Heard, ServerEvents, Record<never, never>, ConnectionData>;
+type Client = Socket<Heard, ServerEvents, Record<never, never>, ConnectionData>;
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** The Socket.IO server that roomcast runs on. */
+    io: IO;
+  }
+}
+
+/** What the Socket.IO server is told; durations in milliseconds, sizes in bytes. */
+export interface SocketIOOptions {
+  namespaces: readonly Namespace[];
+  pingIntervalMs: number;
+  pingTimeoutMs: number;
+  connectTimeoutMs: number;
+  maxPayloadBytes: number;
+}
+
+/** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
+export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
+  const engine = new Engine({
+    allowEIO3: true,
+    pingInterval: options.pingIntervalMs,
+    pingTimeout: options.pingTimeoutMs,
+    maxHttpBufferSize: options.maxPayloadBytes,
+  });
+  const io: IO = new Server({ connectTimeout: options.connectTimeoutMs });
+  io.bind(engine);
+  mount(engine, app.server, path);
+  for (const namespace of options.namespaces) serve(io, namespace, app);
+
+  app.decorate("io", io);
+  app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
+  app.addHook("preClose", () => shutDown(app));
+});
+
+function serve(io: IO, namespace: Namespace, { log }: FastifyInstance): void {
+  const nsp = io.of(namespace.name);
+  namespace.rooms.deliverBy((key, message) => nsp.to(key).emit("res", message));
+
+  nsp.use((socket, next) =>
+    guarded(
+      () => {
+        socket.data = admit(namespace, socket.id, handshakeOf(socket));
+        next();
+      },
+      (error) => next(Object.assign(new Error(error.message), { data: error })),
+    ),
+  );
+
+  nsp.on("connection", (socket) => {
+    // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
+    // on the stack, which 40,000 of them overflow.
+    socket.use((packet) => answer(socket, packet));
+    socket.on("disconnect", (reason) =>
+      guarded(() => lose(namespace, socket, { silently: reason === "server shutting down" })),
+    );
+    guarded(() => welcome(namespace, socket));
+  });
+
+  function answer(socket: Client, packet: unknown[]): void {
+    const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
+    const [event, ...args] = packet;
+    guarded(
+      () => {
+        const reply = call(namespace, socket, event, args);
+        ack?.(reply);
+      },
+      (error) => {
+        if (ack) ack({ error });
+        else socket.emit("error", { event: String(event).slice(0, 128), error });
+      },
+    );
+  }
+
+  /** The one place where what is thrown becomes what a client is told; a fault of ours is logged. */
+  function guarded(action: () => void, refuse: (error: Failure["error"]) => void = () => {}): void {
+    try {
+      action();
+    } catch (thrown) {
+      const error = told(thrown);
+      if (error.code === "internal") log.error({ err: thrown }, "a handler failed");
+      refuse(error);
+    }
+  }
+}
+
+/** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */
+function handshakeOf({ handshake: { auth, url } }: Client): Handshake {
+  const query = new URL(url, "http://localhost").searchParams;
+  const userIds = query.getAll("userId");
+  return {
+    userId: auth.userId ?? (userIds.length > 1 ? userIds : userIds[0]),
+    room: auth.room ?? query.getAll("room"),
+  };
+}
+
+/** Stops listening first, so that nobody reconnects to a server that is going away. */
+async function shutDown({ io, server }: FastifyInstance): Promise<void> {
+  server.close();
+  // A connection that is kept alive falls idle only after the request in flight on it is answered.
+  const hangUp = setInterval(() => server.closeIdleConnections(), 100);
+  server.once("close", () => clearInterval(hangUp));
+  await io.close();
+}
