@@ -158,7 +158,7 @@ function filled<T>(
 ): T {
   if (valid(given)) return given;
   const [error] = valid.errors ?? [];
-  const name = error?.params["additionalProperty"] ?? error?.instancePath.slice(1);
+  const name = error?.params.additionalProperty ?? error?.instancePath.slice(1);
   const fact = facts[name];
   if (!fact) throw new SettingError(`${sourceOf(name)} does not exist.`);
   throw new SettingError(

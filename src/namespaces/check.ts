@@ -25,7 +25,8 @@ export function check(schema: TSchema & { title?: string; description?: string }
 function described(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "null";
-  if (typeof value === "string") return `a string of ${value.length.toLocaleString("en")}`;
+  if (value === "") return "an empty string";
+  if (typeof value === "string") return `a string of length ${value.length.toLocaleString("en")}`;
   if (Array.isArray(value)) return "an array";
   if (value instanceof Uint8Array) return "binary data";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;

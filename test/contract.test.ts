@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Message } from "../src/protocol.ts";
+import { connect, enter, next } from "./support/client.ts";
+import { startServer } from "./support/server.ts";
+
+const brief = ({ userId, text, state, room, rooms }: Message) => ({ userId, text, state, room, rooms });
+
+for (const namespace of ["/", "/chat"] as const) {
+  describe(`on ${namespace}`, () => {
+    test("a newcomer is greeted with its rooms, which hear it join", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      const joined = await ann.hears("<= bob join lobby");
+      await bob.settled();
+      assert.deepEqual(bob.messages.map(brief), [
+        { userId: "bob", text: "connected!", state: "notice", room: null, rooms: ["lobby"] },
+        { userId: "bob", text: "<= bob join lobby", state: "state", room: "lobby", rooms: ["lobby"] },
+      ]);
+      assert.deepEqual(joined, bob.messages[1]);
+      assert.equal(joined.namespace, namespace);
+      assert.ok(Math.abs(Date.now() - joined.at) < 60_000);
+    });
+
+    test("a join is acked with the room, all rooms and the number of members", async (t) => {
+      const { url } = await startServer(t);
+      await enter(t, url + namespace, "ann", "den");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      assert.deepEqual(await bob.ask("join", "den"), { room: "den", rooms: ["lobby", "den"], members: 2 });
+      assert.deepEqual(brief(await bob.hears("<= bob join den")), {
+        userId: "bob",
+        text: "<= bob join den",
+        state: "state",
+        room: "den",
+        rooms: ["lobby", "den"],
+      });
+    });
+
+    test("joining twice is acked and told to nobody", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      assert.deepEqual(await ann.ask("join", "lobby"), { room: "lobby", rooms: ["lobby"], members: 1 });
+      await ann.settled();
+      assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
+    });
+
+    test("those who stay hear a leave, the leaver does not", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      assert.deepEqual(await bob.ask("leave", "lobby"), { room: "lobby", rooms: [], members: 1 });
+      const left = await ann.hears("<= bob leave lobby");
+      assert.deepEqual([left.state, left.room, left.rooms], ["state", "lobby", []]);
+      await bob.settled();
+      assert.ok(!bob.texts.includes("<= bob leave lobby"));
+    });
+
+    test("one who leaves no longer hears the room", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      await bob.ask("leave", "lobby");
+      await ann.ask("chat", "are you there?");
+      await bob.settled();
+      assert.ok(!bob.texts.includes("<= are you there?"));
+    });
+
+    test("leaving a room one is not in fails, and the room hears nothing", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "den");
+      const { error } = await bob.ask("leave", "lobby");
+      assert.equal(error.code, "not_in_room");
+      await ann.settled();
+      assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
+    });
+
+    test("a chat is heard once through each room that both are in, with one id", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      for (const member of [ann, bob]) await member.ask("join", "den");
+      const receipt = await ann.ask("chat", "hello");
+      await bob.settled();
+      for (const member of [ann, bob]) {
+        const copies = member.messages.filter(({ text }) => text === "<= hello");
+        assert.deepEqual(
+          copies.map(({ id, state, room, rooms }) => [id, state, room, rooms]),
+          ["lobby", "den"].map((room) => [receipt.id, "normal", room, ["lobby", "den"]]),
+        );
+      }
+      assert.deepEqual(receipt, { id: receipt.id, rooms: ["lobby", "den"], recipients: 4 });
+    });
+
+    test("a chat to one room is heard in that room alone", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      await ann.ask("join", "den");
+      const receipt = await ann.ask("chat", "psst", "den");
+      assert.deepEqual([receipt.rooms, receipt.recipients], [["den"], 1]);
+      await bob.settled();
+      assert.ok(!bob.texts.includes("<= psst"));
+    });
+
+    test("a chat to a room one is not in fails and is heard by nobody", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "den");
+      assert.equal((await bob.ask("chat", "let me in", "lobby")).error.code, "not_in_room");
+      await ann.settled();
+      assert.ok(!ann.texts.includes("<= let me in"));
+    });
+
+    test("a chat from nowhere reaches nobody and is remembered all the same", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await connect(t, url + namespace);
+      const receipt = await ann.ask("chat", "hello?");
+      assert.deepEqual([receipt.rooms, receipt.recipients], [[], 0]);
+      assert.equal(await ann.ask("bye"), "<= hello?");
+    });
+
+    test("the optional room of a chat may be null, which JSON makes of undefined", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      assert.deepEqual((await ann.ask("chat", "hi", undefined)).rooms, ["lobby"]);
+    });
+
+    test("a notice is answered to the sender alone", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      const overheard: string[] = [];
+      bob.socket.on("reply", (text) => overheard.push(text));
+      const reply = next(ann.socket, "reply");
+      assert.equal(await ann.ask("notice", "this"), "have this");
+      assert.deepEqual(await reply, ["have this"]);
+      await bob.settled();
+      assert.deepEqual(overheard, ["have settled"]);
+    });
+
+    test("bye hears its context, is acked with its text, is told to its rooms and disconnected", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      await bob.ask("join", "den");
+      await bob.ask("chat", "so long", "den");
+      const order: string[] = [];
+      const bye = next(bob.socket, "bye").then(([context]) => {
+        order.push("bye");
+        return context;
+      });
+      const gone = next(bob.socket, "disconnect");
+      assert.equal(await bob.ask("bye"), "<= so long");
+      order.push("ack");
+      const context = await bye;
+      assert.deepEqual([context.text, context.room, context.rooms], ["<= so long", null, ["den"]]);
+      assert.equal((await gone)[0], "io server disconnect");
+      assert.deepEqual(order, ["bye", "ack"]);
+      const leaved = await ann.hears("<= bob leaved");
+      assert.deepEqual([leaved.state, leaved.room, leaved.rooms], ["state", "lobby", ["lobby", "den"]]);
+      await ann.settled();
+      assert.ok(!ann.texts.includes("disconnected!"));
+      assert.ok(!bob.texts.includes("<= bob leaved"));
+    });
+
+    test("bye before anything was said has no context", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await connect(t, url + namespace);
+      const bye = next(ann.socket, "bye");
+      assert.equal(await ann.ask("bye"), "");
+      assert.deepEqual(await bye, [null]);
+    });
+
+    test("one who comes back after bye starts with no context", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      await ann.ask("chat", "before");
+      const gone = next(ann.socket, "disconnect");
+      await ann.ask("bye");
+      await gone;
+      const back = next(ann.socket, "connect");
+      ann.socket.connect();
+      await back;
+      assert.equal(await ann.ask("bye"), "");
+    });
+
+    test("a connection lost without bye is told to each of its rooms", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url + namespace, "ann", "lobby");
+      const bob = await enter(t, url + namespace, "bob", "lobby");
+      bob.socket.disconnect();
+      const lost = await ann.hears("disconnected!");
+      assert.deepEqual(brief(lost), {
+        userId: "bob",
+        text: "disconnected!",
+        state: "notice",
+        room: "lobby",
+        rooms: ["lobby"],
+      });
+    });
+
+    test("an event that does not exist fails by ack, or as the event error", async (t) => {
+      const { url } = await startServer(t);
+      const ann = await connect(t, url + namespace);
+      const { error } = await ann.ask("shout", "hey");
+      assert.equal(error.code, "unknown_event");
+      assert.match(error.message, /hears only join, leave, chat, notice, bye/);
+      const told = next(ann.socket, "error");
+      ann.tell("shout");
+      assert.deepEqual(await told, [{ event: "shout", error }]);
+    });
+  });
+}
+
+test("msg is acked and remembered on /chat, and unknown on /", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await enter(t, `${url}/chat`, "ann", "lobby");
+  assert.equal(await ann.ask("msg", "note to self"), "recv note to self");
+  const bye = next(ann.socket, "bye");
+  assert.equal(await ann.ask("bye"), "note to self");
+  const [context] = await bye;
+  assert.deepEqual([context.text, context.room, context.rooms], ["note to self", null, []]);
+
+  const root = await connect(t, url);
+  assert.equal((await root.ask("msg", "hello")).error.code, "unknown_event");
+});
+
+test("a room of / and a room of /chat are two rooms, though they share a name", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  const bob = await enter(t, `${url}/chat`, "bob", "lobby");
+  assert.equal((await bob.ask("chat", "anyone?")).recipients, 1);
+  await ann.settled();
+  assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
+});
+
+test("ids are unique and sort by the order of what was said", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await connect(t, url);
+  const receipts = await Promise.all(Array.from({ length: 500 }, (_, i) => ann.ask("chat", String(i))));
+  const ids = receipts.map(({ id }) => id);
+  assert.equal(new Set(ids).size, 500);
+  assert.deepEqual(ids.toSorted(), ids);
+});

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { describe, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Message } from "../src/protocol.ts";
+import { enter, next } from "./support/client.ts";
+import { type AnyClient, generations } from "./support/generations.ts";
+import { skipWithout } from "./support/programs.ts";
+import { openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+
+const transports = {
+  polling: ["polling"],
+  websocket: ["websocket"],
+  "polling that upgrades": ["polling", "websocket"],
+};
+
+/** Connect, join, chat, notice, msg, leave, bye: what every client must be able to do. */
+async function scenario(t: TestContext, socket: AnyClient, upgrades: boolean, text: string): Promise<void> {
+  t.after(() => socket.disconnect());
+  const heard: Message[] = [];
+  const upgraded = new Promise<void>((resolve) =>
+    socket.once("connect", () => {
+      const { engine } = socket.io;
+      if (upgrades && engine.transport.name === "polling") engine.once("upgrade", resolve);
+      else resolve();
+    }),
+  );
+  socket.on("res", (message) => heard.push(message));
+  // biome-ignore lint/suspicious/noExplicitAny: a reply is whatever the server sent
+  const ask = (...args: [string, ...unknown[]]) => new Promise<any>((ack) => socket.emit(...args, ack));
+
+  await next(socket, "res");
+  assert.deepEqual([heard[0]?.text, heard[0]?.userId, heard[0]?.rooms], ["connected!", "ann", ["hall"]]);
+  assert.deepEqual(await ask("join", "lobby"), { room: "lobby", rooms: ["hall", "lobby"], members: 1 });
+  const receipt = await ask("chat", text);
+  assert.equal(receipt.recipients, 3);
+  await upgraded;
+  const reply = next(socket, "reply");
+  assert.equal(await ask("notice", text), `have ${text}`);
+  assert.deepEqual(await reply, [`have ${text}`]);
+  assert.equal(await ask("msg", text), `recv ${text}`);
+  assert.deepEqual(await ask("leave", "lobby"), { room: "lobby", rooms: ["hall"], members: 0 });
+  assert.equal((await ask("leave", "lobby")).error.code, "not_in_room");
+  if (upgrades) assert.equal(socket.io.engine.transport.name, "websocket");
+  const bye = next(socket, "bye");
+  const disconnected = next(socket, "disconnect");
+  assert.equal(await ask("bye", "an argument, as the demo sends"), text);
+  assert.equal((await bye)[0].text, text);
+  assert.equal((await disconnected)[0], "io server disconnect");
+  assert.deepEqual(
+    heard.map((message) => [message.text, message.room]),
+    [
+      ["connected!", null],
+      ["<= ann join hall", "hall"],
+      ["<= ann join lobby", "lobby"],
+      [`<= ${text}`, "hall"],
+      [`<= ${text}`, "lobby"],
+    ],
+  );
+}
+
+for (const { version, connect } of generations) {
+  describe(`socket.io-client ${version}`, () => {
+    for (const [title, names] of Object.entries(transports)) {
+      test(`does everything over ${title}`, async (t) => {
+        const { url } = await startServer(t);
+        const bob = await enter(t, `${url}/chat`, "bob", "hall");
+        const options = { transports: names, forceNew: true, query: { userId: "ann", room: "hall" } };
+        // 1.x over polling alone encodes what is not ASCII as 2.x does not, and the two look alike.
+        const text = version.startsWith("1.") && title !== "websocket" ? "hello" : "héllo 👋 世界";
+        await scenario(t, connect(`${url}/chat`, options), names.length > 1, text);
+        await bob.hears("<= ann leaved");
+        assert.deepEqual(bob.texts.slice(2), ["<= ann join hall", `<= ${text}`, "<= ann leaved"]);
+      });
+    }
+
+    test("is told why its handshake was turned away", async (t) => {
+      const { url } = await startServer(t);
+      const socket = connect(url, { forceNew: true, transports: ["websocket"], query: { userId: "" } });
+      t.after(() => socket.disconnect());
+      const old = version < "3";
+      const [error] = await next(socket, old ? "error" : "connect_error");
+      assert.equal((old ? error : error.data).code, "bad_payload");
+    });
+
+    test("comes back by itself after the server went away", async (t) => {
+      const first = await startServer(t);
+      const options = { forceNew: true, transports: ["websocket"], reconnectionDelay: 10 };
+      const socket = connect(first.url, { ...options, query: { room: "hall" } });
+      t.after(() => socket.disconnect());
+      await next(socket, "res");
+      const reconnected = next(socket, "connect");
+      await first.app.close();
+      const { app } = await startServer(t, {}, { port: first.port });
+      await reconnected;
+      assert.equal(app.io.engine.clientsCount, 1);
+    });
+  });
+}
+
+test("a 2.x client's query of a namespace arrives as its auth", async (t) => {
+  const { url } = await startServer(t);
+  const connect = generations.find(({ version }) => version === "2.5.0")?.connect;
+  const socket = connect?.(`${url}/chat?room=den&userId=ann`, { forceNew: true, transports: ["websocket"] });
+  assert.ok(socket);
+  t.after(() => socket.disconnect());
+  const [greeting] = await next(socket, "res");
+  assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
+});
+
+test("Engine.IO 4 by hand, on a raw WebSocket", async (t) => {
+  const { url } = await startServer(t);
+  const raw = await openRaw(t, url, "userId=ann&room=hall");
+  raw.send("40/chat,");
+  await raw.receives(/^42\/chat,\["res",.*<= ann join hall/);
+  raw.send('42/chat,1["join","lobby"]', '42/chat,2["chat","hi"]', '42/chat,3["notice","n"]');
+  assert.equal(
+    await raw.receives(/^43\/chat,1/),
+    '43/chat,1[{"room":"lobby","rooms":["hall","lobby"],"members":1}]',
+  );
+  await raw.receives(/^43\/chat,2\[\{"id":"\w+","rooms":\["hall","lobby"\],"recipients":2\}\]$/);
+  await raw.receives(/^42\/chat,\["reply","have n"\]$/);
+  await raw.receives(/^43\/chat,3\["have n"\]$/);
+  raw.send('42/chat,4["msg","m"]', '42/chat,5["leave","lobby"]', '42/chat,6["bye"]');
+  await raw.receives(/^43\/chat,4\["recv m"\]$/);
+  await raw.receives(/^43\/chat,5\[\{"room":"lobby","rooms":\["hall"\],"members":0\}\]$/);
+  await raw.receives(/^42\/chat,\["bye",\{.*"text":"m"/);
+  await raw.receives(/^43\/chat,6\["m"\]$/);
+  await raw.receives(/^41\/chat,?$/);
+});
+
+describe("Debian's python3-socketio", { skip: skipWithout("python3-socketio") }, () => {
+  for (const [title, names] of Object.entries(transports)) {
+    test(`does everything over ${title}`, async (t) => {
+      const { url } = await startServer(t);
+      const script = fileURLToPath(new URL("support/scenario.py", import.meta.url));
+      const python = spawn("/usr/bin/python3", [script, url, ...names], {
+        stdio: ["ignore", "inherit", "inherit"],
+      });
+      t.after(() => python.kill());
+      assert.deepEqual(await once(python, "exit"), [0, null]);
+    });
+  }
+});

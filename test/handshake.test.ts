@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { client, connect, enter, next } from "./support/client.ts";
+import { connectRaw, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+
+test("a connection without a userId goes by its socket id", async (t) => {
+  const { url } = await startServer(t);
+  const { socket, messages } = await connect(t, url);
+  assert.equal(messages[0]?.userId, socket.id);
+  assert.deepEqual(messages[0]?.rooms, []);
+});
+
+test("auth wins over the query", async (t) => {
+  const { url } = await startServer(t);
+  const { messages } = await connect(t, url, {
+    query: { userId: "from-query", room: "query-room" },
+    auth: { userId: "from-auth", room: ["one", "two"] },
+  });
+  assert.equal(messages[0]?.userId, "from-auth");
+  assert.deepEqual(messages[0]?.rooms, ["one", "two"]);
+});
+
+test("a null in auth counts as left out", async (t) => {
+  const { url } = await startServer(t);
+  const { messages } = await connect(t, url, {
+    query: { userId: "ann", room: "lobby" },
+    auth: { userId: null, room: null },
+  });
+  assert.deepEqual([messages[0]?.userId, messages[0]?.rooms], ["ann", ["lobby"]]);
+});
+
+test("the query is shared by the namespaces of a connection, auth is not", async (t) => {
+  const { url } = await startServer(t);
+  const root = await enter(t, url, "ann", "lobby");
+  const chat = root.socket.io.socket("/chat", { auth: { room: "den" } });
+  const [greeting] = await next(chat, "res");
+  assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
+});
+
+test("query.room may be repeated, and a room named twice is joined once", async (t) => {
+  const { url } = await startServer(t);
+  const raw = await connectRaw(t, url, "room=a&room=b&room=a");
+  assert.match(await raw.receives(/connected!/), /"rooms":\["a","b"\]/);
+});
+
+describe("turned away with a reason in words:", () => {
+  const long = "x".repeat(129);
+  const cases: [title: string, options: object, code: string, message: RegExp][] = [
+    ["an empty userId", { query: { userId: "" } }, "bad_payload", /^userId: expected 1 to 128.*got an empty/],
+    ["an empty room", { query: { room: "" } }, "bad_payload", /^room: expected/],
+    [
+      "a userId of 129 characters",
+      { query: { userId: long } },
+      "bad_payload",
+      /^userId:.*a string of length 129/,
+    ],
+    ["a room of 129 characters", { auth: { room: long } }, "bad_payload", /^room:.*a string of length 129/],
+    ["a userId that is a number", { auth: { userId: 7 } }, "bad_payload", /^userId:.*got a number/],
+    ["a userId that is an array", { auth: { userId: ["ann"] } }, "bad_payload", /^userId:.*got an array/],
+    ["a room that is an object", { auth: { room: {} } }, "bad_payload", /^room:.*got an object/],
+    ["a room inside two arrays", { auth: { room: [["a"]] } }, "bad_payload", /^room:.*got an array/],
+    ["a null among rooms", { auth: { room: ["a", null] } }, "bad_payload", /^room:.*got null/],
+    ["a control character", { auth: { userId: "ann\u0007" } }, "bad_payload", /control character/],
+    ["half of a surrogate pair", { auth: { room: "\ud83d" } }, "bad_payload", /surrogate/],
+    [
+      "more rooms than allowed",
+      { auth: { room: Array.from({ length: 201 }, (_, i) => `r${i}`) } },
+      "too_many_rooms",
+      /at most 200 rooms/,
+    ],
+  ];
+  for (const [title, options, code, message] of cases) {
+    for (const namespace of ["/", "/chat"]) {
+      test(`${title}, on ${namespace}`, async (t) => {
+        const { url } = await startServer(t);
+        const [error] = await next(client(t, url + namespace, options), "connect_error");
+        assert.equal(error.data.code, code);
+        assert.match(error.data.message, message);
+        assert.equal(error.message, error.data.message);
+      });
+    }
+  }
+
+  test("two userIds in one query", async (t) => {
+    const { url } = await startServer(t);
+    const raw = await openRaw(t, url, "userId=a&userId=b");
+    raw.send("40");
+    assert.match(await raw.receives(/^44/), /"bad_payload".*userId: .*got an array/);
+  });
+
+  test("a namespace that does not exist", async (t) => {
+    const { url } = await startServer(t);
+    const [error] = await next(client(t, `${url}/nowhere`), "connect_error");
+    assert.equal(error.message, "Invalid namespace");
+  });
+});
+
+test("names of 128 characters, of emoji and of Object's own properties are names", async (t) => {
+  const { url } = await startServer(t);
+  for (const name of [
+    "👩‍🚀".repeat(42),
+    "__proto__",
+    "constructor",
+    "toString",
+    "a:b",
+    "ünï",
+    "x".repeat(128),
+  ]) {
+    const member = await enter(t, url, name, name);
+    await member.hears(`<= ${name} join ${name}`);
+    assert.equal((await member.ask("chat", "hi", name)).recipients, 1);
+    assert.deepEqual(await member.ask("leave", name), { room: name, rooms: [], members: 0 });
+  }
+});

@@ -1,0 +1,85 @@
+import type { TestContext } from "node:test";
+import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
+import type { ChatEvents, Message, ServerEvents } from "../../src/protocol.ts";
+
+export type Client = Socket<ServerEvents, ChatEvents>;
+export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
+
+/** A client that has not connected yet, on a connection of its own that ends with the test. */
+export function client(t: TestContext, url: string, options: ClientOptions = {}): Client {
+  const socket: Client = io(url, { forceNew: true, transports: ["websocket"], ...options });
+  t.after(() => socket.disconnect());
+  return socket;
+}
+
+/** A client that is connected and keeps what it hears. */
+export async function connect(t: TestContext, url: string, options: ClientOptions = {}): Promise<Member> {
+  const member = new Member(client(t, url, options));
+  await member.hears("connected!");
+  return member;
+}
+
+/** A client in a room under a name. */
+export function enter(t: TestContext, url: string, userId: string, room: string): Promise<Member> {
+  return connect(t, url, { query: { userId, room } });
+}
+
+/** A client and all that it has heard. */
+export class Member {
+  readonly socket: Client;
+  readonly messages: Message[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  constructor(socket: Client) {
+    this.socket = socket;
+    socket.on("res", (message) => {
+      this.messages.push(message);
+      for (const look of this.#waiting) look();
+    });
+  }
+
+  get texts(): string[] {
+    return this.messages.map(({ text }) => text);
+  }
+
+  /** Resolves with the first message of this text, heard already or yet to come. */
+  hears(text: string): Promise<Message> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const message = this.messages.find((heard) => heard.text === text);
+        if (!message) return;
+        this.#waiting.delete(look);
+        resolve(message);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Sends an event and resolves with its ack. Arguments are untyped: tests send wrong ones too. */
+  // biome-ignore lint/suspicious/noExplicitAny: a reply is whatever the server sent
+  ask(event: string, ...args: unknown[]): Promise<any> {
+    return this.socket.emitWithAck(event as never, ...(args as never));
+  }
+
+  /** Sends an event without asking for an ack. */
+  tell(event: string, ...args: unknown[]): void {
+    (this.socket as Socket).emit(event, ...args);
+  }
+
+  /** Resolves when all that the server had sent it has arrived, which a roundtrip in order ensures. */
+  async settled(): Promise<void> {
+    await this.ask("notice", "settled");
+  }
+}
+
+interface Emitter {
+  // biome-ignore lint/suspicious/noExplicitAny: every generation of client types its events in its own way
+  once(event: any, listener: any): unknown;
+}
+
+/** Resolves with the arguments of the next such event, of a client of any generation. */
+// biome-ignore lint/suspicious/noExplicitAny: an event's arguments are whatever was sent
+export function next(emitter: Emitter, event: string): Promise<any[]> {
+  return new Promise((resolve) => emitter.once(event, (...args: unknown[]) => resolve(args)));
+}

@@ -1,0 +1,27 @@
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+
+/** What all generations of socket.io-client have in common. */
+export interface AnyClient {
+  // biome-ignore lint/suspicious/noExplicitAny: an event's arguments are whatever was sent
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  once(event: string, listener: (...args: any[]) => void): unknown;
+  emit(event: string, ...args: unknown[]): unknown;
+  disconnect(): unknown;
+  readonly io: {
+    engine: { transport: { name: string }; once(event: string, listener: () => void): unknown };
+  };
+}
+
+export type Connect = (url: string, options: object) => AnyClient;
+
+/** Every generation of socket.io-client that is tested, by its version. */
+export const generations: { version: string; connect: Connect }[] = [
+  { version: "1.7.4", connect: require("socket.io-client-1.7") },
+  { version: "2.5.0", connect: require("socket.io-client-2.5") },
+  { version: "3.1.3", connect: require("socket.io-client-3.1") },
+  { version: "4.0.2", connect: require("socket.io-client-4.0") },
+  { version: "4.8.4", connect: require("socket.io-client") },
+];

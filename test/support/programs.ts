@@ -1,0 +1,46 @@
+import { spawnSync } from "node:child_process";
+import { pathToFileURL } from "node:url";
+
+interface Program {
+  /** What the suites that need it are about. */
+  suites: string;
+  /** A command that succeeds where the program is there. */
+  probe: [command: string, ...args: string[]];
+  /** The Debian packages that bring it. */
+  packages: string;
+}
+
+const programs = {
+  chromium: {
+    suites: "the pages in a browser",
+    probe: ["chromium", "--version"],
+    packages: "chromium",
+  },
+  "python3-socketio": {
+    suites: "the Python client",
+    probe: ["/usr/bin/python3", "-c", "import socketio, requests, websocket"],
+    packages: "python3-socketio python3-requests python3-websocket",
+  },
+} satisfies Record<string, Program>;
+
+/**
+ * Why a suite that needs this program is skipped, for `node:test`; false where the program is there.
+ *
+ * @throws {Error} instead, where `CI=true`: there nothing may go untested
+ */
+export function skipWithout(name: keyof typeof programs): string | false {
+  const { suites, probe, packages } = programs[name];
+  const [command, ...args] = probe;
+  if (spawnSync(command, args).status === 0) return false;
+  const reason = `Skipping ${suites}: no ${name} here. On Debian: apt-get install ${packages}`;
+  if (process.env.CI === "true") throw new Error(reason);
+  return reason;
+}
+
+/** Before the tests: says which suites will be skipped, where one cannot miss it. */
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  for (const name of Object.keys(programs) as (keyof typeof programs)[]) {
+    const reason = skipWithout(name);
+    if (reason) console.log(reason);
+  }
+}

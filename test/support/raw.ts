@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import type { TestContext } from "node:test";
+import { WebSocket } from "ws";
+
+/** A WebSocket that speaks Engine.IO by hand: it sends what it is told to, right or wrong. */
+export class RawSocket {
+  readonly frames: string[] = [];
+  readonly ws: WebSocket;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(ws: WebSocket) {
+    this.ws = ws;
+    ws.on("error", () => {});
+    ws.on("message", (data) => {
+      this.frames.push(data.toString());
+      for (const look of this.#waiting) look();
+    });
+  }
+
+  send(...frames: (string | Buffer)[]): void {
+    for (const frame of frames) this.ws.send(frame);
+  }
+
+  /** Resolves with the first frame that the pattern matches, received already or yet to come. */
+  receives(pattern: RegExp): Promise<string> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const frame = this.frames.find((received) => pattern.test(received));
+        if (frame === undefined) return;
+        this.#waiting.delete(look);
+        resolve(frame);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Resolves when the server has closed it. */
+  async closed(): Promise<void> {
+    if (this.ws.readyState !== WebSocket.CLOSED) await once(this.ws, "close");
+  }
+}
+
+/** Where Engine.IO listens, for a transport of a protocol version. */
+export function engineUrl(url: string, transport: "polling" | "websocket", query = "", eio = 4): string {
+  const base = transport === "websocket" ? url.replace("http", "ws") : url;
+  return `${base}/socket.io/?EIO=${eio}&transport=${transport}${query && `&${query}`}`;
+}
+
+/** A raw socket that has received its Engine.IO handshake. */
+export async function openRaw(t: TestContext, url: string, query = "", eio = 4): Promise<RawSocket> {
+  const raw = new RawSocket(new WebSocket(engineUrl(url, "websocket", query, eio)));
+  t.after(() => raw.ws.terminate());
+  await raw.receives(/^0/);
+  return raw;
+}
+
+/** A raw socket that is connected to `/`. */
+export async function connectRaw(t: TestContext, url: string, query = ""): Promise<RawSocket> {
+  const raw = await openRaw(t, url, query);
+  raw.send("40");
+  await raw.receives(/connected!/);
+  return raw;
+}
