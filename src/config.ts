@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Ajv, type ValidateFunction } from "ajv";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import Type, { type Static } from "typebox";
 
 const longestTimerMs = 2 ** 31 - 1;
@@ -112,7 +112,7 @@ export function readSettings(args: string[], env: Record<string, string | undefi
  * @throws {SettingError} for an option that does not exist or a value that is out of bounds
  */
 export function readOptions(options: object): RoomSettings {
-  return filled(validRoomSettings, { ...options }, (name) => `roomcast's option ${name}`);
+  return filled(validRoomSettings, options as Record<string, unknown>, (name) => `roomcast's option ${name}`);
 }
 
 /** The text that `--help` prints. */
@@ -144,7 +144,8 @@ function readFlags(args: string[]): Map<string, string> {
   for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
     if (token.kind !== "option")
       throw new SettingError(`Unexpected argument ${args[token.index]}; see --help.`);
-    if (!(token.name in options)) throw new SettingError(`Unknown setting ${token.rawName}; see --help.`);
+    if (!Object.hasOwn(options, token.name))
+      throw new SettingError(`Unknown setting ${token.rawName}; see --help.`);
     if (!token.value) throw new SettingError(`${token.rawName} needs a value; see --help.`);
     flags.set(token.name, token.value);
   }
@@ -153,17 +154,17 @@ function readFlags(args: string[]): Map<string, string> {
 
 function filled<T>(
   valid: ValidateFunction<T>,
-  given: Record<string, unknown>,
+  given: Readonly<Record<string, unknown>>,
   sourceOf: (name: string) => string,
 ): T {
-  if (valid(given)) return given;
-  const [error] = valid.errors ?? [];
-  const name = error?.params.additionalProperty ?? error?.instancePath.slice(1);
-  const fact = facts[name];
-  if (!fact) throw new SettingError(`${sourceOf(name)} does not exist.`);
-  throw new SettingError(
-    `${sourceOf(name)} must be ${expected(name, fact)}, not ${JSON.stringify(given[name])}.`,
-  );
+  const settings: unknown = { ...given };
+  if (valid(settings)) return settings;
+  const [{ params, instancePath }] = valid.errors as [ErrorObject];
+  if (params.additionalProperty)
+    throw new SettingError(`${sourceOf(params.additionalProperty)} does not exist.`);
+  const name = instancePath.slice(1);
+  const wanted = expected(name, facts[name] as Facts);
+  throw new SettingError(`${sourceOf(name)} must be ${wanted}, not ${JSON.stringify(given[name])}.`);
 }
 
 function expected(name: string, { enum: choices, minimum, maximum }: Facts): string {

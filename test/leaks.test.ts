@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import Fastify from "fastify";
+import { readOptions } from "../src/config.ts";
+import { root } from "../src/namespaces/root.ts";
+import { Rooms } from "../src/rooms/rooms.ts";
+import { socketio } from "../src/socketio/plugin.ts";
+import { connect, enter } from "./support/client.ts";
+import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
+import { until } from "./support/until.ts";
+
+/** A server whose rooms, members, timers and listeners can be counted. */
+async function startCounted(t: TestContext) {
+  const rooms = new Rooms("/", 200);
+  const app = Fastify();
+  await app.register(socketio, { ...readOptions({}), namespaces: [root(rooms)] });
+  t.after(() => app.close());
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const { engine } = app.io;
+  const nsp = app.io.of("/");
+  const listeners = (emitter: NodeJS.EventEmitter) =>
+    emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+  const count = () => ({
+    rooms: rooms.count,
+    clients: engine.clientsCount,
+    sockets: nsp.sockets.size,
+    keys: nsp.adapter.rooms.size,
+    sids: nsp.adapter.sids.size,
+    timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
+    listeners: listeners(app.server) + listeners(engine) + listeners(app.io.sockets as never),
+  });
+  return { url, count };
+}
+
+test("2,000 connections opened and dropped leave nothing behind", async (t) => {
+  const { url, count } = await startCounted(t);
+  const before = count();
+  for (let i = 0; i < 2_000; i += 100) {
+    const raws = await Promise.all(
+      Array.from({ length: 100 }, (_, n) =>
+        n % 2 ? connectRaw(t, url, `room=lobby&room=r${n}`) : openRaw(t, url, "room=lobby"),
+      ),
+    );
+    for (const raw of raws) raw.ws.terminate();
+  }
+  await until(() => assert.deepEqual(count(), before));
+});
+
+test("polling clients that end their session leave nothing behind", async (t) => {
+  const { url, count } = await startCounted(t);
+  const before = count();
+  for (let i = 0; i < 50; i++) {
+    const opened = await (await fetch(engineUrl(url, "polling", "room=lobby"))).text();
+    const session = engineUrl(url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+    await fetch(session, { method: "POST", body: "40" });
+    await fetch(session, { method: "POST", body: '42["join","den"]\x1e42["chat","hi"]\x1e1' });
+  }
+  await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
+});
+
+test("100 joins of one room at once count 100 members, and none when they are gone", async (t) => {
+  const { url, count } = await startCounted(t);
+  const before = count();
+  const members = await Promise.all(Array.from({ length: 100 }, () => connect(t, url)));
+  const acks = await Promise.all(members.map((member) => member.ask("join", "lobby")));
+  assert.deepEqual(
+    acks.map(({ members }) => members).toSorted((a, b) => a - b),
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  );
+  assert.equal(count().rooms, 1);
+  const byes = members.map((member, n) => (n % 2 ? member.ask("bye") : member.socket.disconnect()));
+  await Promise.all(byes);
+  for (const { socket } of members) socket.disconnect();
+  await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
+});
+
+test("one connection in 200 rooms, joined and left and joined and dropped, leaves nothing behind", async (t) => {
+  const { url, count } = await startCounted(t);
+  const before = count();
+  const ann = await enter(t, url, "ann", "lobby");
+  const names = Array.from({ length: 199 }, (_, i) => `r${i}`);
+  await Promise.all(names.map((name) => ann.ask("join", name)));
+  assert.equal(count().rooms, 200);
+  await Promise.all(names.map((name) => ann.ask("leave", name)));
+  assert.equal(count().rooms, 1);
+  await Promise.all(names.map((name) => ann.ask("join", name)));
+  ann.socket.disconnect();
+  await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
+});

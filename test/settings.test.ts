@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { describe, test } from "node:test";
+import { help, readOptions, readSettings, SettingError, settingRows } from "../src/config.ts";
+import { runCommand } from "./support/command.ts";
+
+test("the defaults are those the help names", () => {
+  assert.deepEqual(readSettings([], {}), {
+    port: 8000,
+    host: "127.0.0.1",
+    logLevel: "info",
+    pingIntervalMs: 25000,
+    pingTimeoutMs: 20000,
+    connectTimeoutMs: 45000,
+    maxPayloadBytes: 1000000,
+    maxRooms: 200,
+  });
+});
+
+test("a flag wins over a variable, and an empty variable counts as left out", () => {
+  const settings = readSettings(["--port", "1", "--host=::1"], {
+    PORT: "2",
+    PING_INTERVAL: "300",
+    LOG_LEVEL: "",
+  });
+  assert.deepEqual(
+    [settings.port, settings.host, settings.pingIntervalMs, settings.logLevel],
+    [1, "::1", 300, "info"],
+  );
+});
+
+describe("one sentence names what is wrong with a setting:", () => {
+  const cases: [args: string[], env: Record<string, string>, sentence: RegExp][] = [
+    [["--port", "abc"], {}, /^--port must be a whole number from 0 to 65535, not "abc"\.$/],
+    [["--port=-1"], {}, /^--port must be .*, not "-1"\.$/],
+    [["--port", "80.5"], {}, /^--port must be a whole number/],
+    [[], { PORT: "65536" }, /^PORT must be a whole number from 0 to 65535, not "65536"\.$/],
+    [[], { LOG_LEVEL: "loud" }, /^LOG_LEVEL must be one of fatal, .*silent, not "loud"\.$/],
+    [["--ping-interval", "0"], {}, /^--ping-interval must be a whole number of milliseconds from 1 /],
+    [["--max-payload", "10"], {}, /^--max-payload must be a whole number of bytes from 1024 /],
+    [["--port"], {}, /^--port needs a value; see --help\.$/],
+    [["--host="], {}, /^--host needs a value; see --help\.$/],
+    [["--prot", "80"], {}, /^Unknown setting --prot; see --help\.$/],
+    [["--__proto__", "80"], {}, /^Unknown setting --__proto__; see --help\.$/],
+    [["-p", "80"], {}, /^Unknown setting -p; see --help\.$/],
+    [["8080"], {}, /^Unexpected argument 8080; see --help\.$/],
+  ];
+  for (const [args, env, sentence] of cases) {
+    test([...args, ...Object.entries(env).flat()].join(" "), () => {
+      assert.throws(
+        () => readSettings(args, env),
+        (error) => error instanceof SettingError && sentence.test(error.message),
+      );
+    });
+  }
+});
+
+test("the plugin's options are checked as the command's settings are", () => {
+  assert.throws(() => readOptions({ pingIntervalMs: "10" }), /option pingIntervalMs must be .*, not "10"/);
+  assert.throws(() => readOptions({ prefix: "/chat" }), /option prefix does not exist/);
+  assert.throws(() => readOptions({ port: 80 }), /option port does not exist/);
+  assert.equal(readOptions({ maxRooms: 3 }).maxRooms, 3);
+});
+
+test("help lists every setting with its variable and its default", async (t) => {
+  const command = runCommand(t, ["--port", "nonsense", "--help"]);
+  assert.equal(await command.exit(), 0);
+  assert.equal(command.stdout.trimEnd(), help());
+  for (const { flag, variable, default: value } of settingRows) {
+    assert.match(help(), new RegExp(`--${flag} +${variable} [^]*\\(default ${value}\\)`));
+  }
+  assert.ok(
+    help()
+      .split("\n")
+      .every((line) => line.length <= 110),
+  );
+});
+
+test("version is the package's", async (t) => {
+  const command = runCommand(t, ["--version"]);
+  assert.equal(await command.exit(), 0);
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  assert.equal(command.stdout, `${version}\n`);
+});
+
+describe("a start that cannot be ends with one sentence and exit code 1:", () => {
+  const fails = (title: string, args: string[], sentence: RegExp) =>
+    test(title, async (t) => {
+      const command = runCommand(t, args);
+      assert.equal(await command.exit(), 1);
+      assert.match(command.stderr, sentence);
+      assert.equal(command.stderr.trimEnd().split("\n").length, 1);
+      assert.equal(command.stdout, "");
+    });
+
+  fails("a wrong setting", ["--port", "http"], /^--port must be a whole number/);
+  fails("an unknown setting", ["--verbose"], /^Unknown setting --verbose; see --help/);
+  fails("an address of no machine", ["--host", "192.0.2.1"], /^--host must be an address of this machine/);
+
+  test("a port in use", async (t) => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    t.after(() => other.close());
+    const { port } = other.address() as { port: number };
+    const command = runCommand(t, ["--port", String(port)]);
+    assert.equal(await command.exit(), 1);
+    assert.match(command.stderr, new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use`));
+    assert.equal(command.stderr.trimEnd().split("\n").length, 1);
+  });
+});
+
+test("a start logs JSON that tells the address to open, which answers", async (t) => {
+  const command = runCommand(t, ["--port", "0"]);
+  const url = await command.ready();
+  const [line] = command.stdout.split("\n");
+  assert.equal(JSON.parse(line ?? "").msg, `roomcast is ready: open ${url}`);
+  const health = await fetch(`${url}/healthz`);
+  assert.deepEqual([health.status, await health.json()], [200, { status: "ok" }]);
+  const page = await fetch(url);
+  assert.match(String(page.headers.get("content-type")), /text\/html/);
+  const client = await fetch(`${url}/socket.io/socket.io.min.js`);
+  assert.match(String(client.headers.get("content-type")), /javascript/);
+});

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { Agent, get } from "node:http";
+import { connect as openTcp } from "node:net";
+import { type TestContext, test } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { client, connect, enter, next } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+
+/** How long the process takes to end after the signal, in milliseconds; fails unless it exits with 0. */
+async function timeToExit(
+  command: ReturnType<typeof runCommand>,
+  signal: "SIGINT" | "SIGTERM",
+): Promise<number> {
+  const start = Date.now();
+  command.process.kill(signal);
+  assert.equal(await command.exit(), 0, command.stderr);
+  return Date.now() - start;
+}
+
+/** A request whose body never ends: it is in flight for as long as the server lets it. */
+function hang(t: TestContext, url: string): void {
+  const socket = openTcp(Number(new URL(url).port), "127.0.0.1");
+  t.after(() => socket.destroy());
+  socket.on("error", () => {});
+  socket.write(
+    "POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+  );
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal} ends 500 clients on both transports within 2 s, in a way they reconnect after`, async (t) => {
+    const command = runCommand(t, ["--port", "0"]);
+    const url = await command.ready();
+    const options = { query: { room: "lobby" }, reconnection: false };
+    const sockets = Array.from({ length: 500 }, (_, n) =>
+      client(t, url, { ...options, transports: [n % 2 ? "polling" : "websocket"] }),
+    );
+    await Promise.all(sockets.map((socket) => next(socket, "connect")));
+    await once(get(`${url}/healthz`, { agent: new Agent({ keepAlive: true }) }), "response");
+    hang(t, url);
+    const reasons = sockets.map((socket) => next(socket, "disconnect").then(([reason]) => reason));
+    assert.ok((await timeToExit(command, signal)) < 2_000);
+    for (const reason of await Promise.all(reasons)) {
+      assert.ok(["transport close", "transport error"].includes(reason), reason);
+    }
+    assert.match(command.stdout, new RegExp(`closing on ${signal}`));
+    assert.equal(command.stderr, "");
+  });
+}
+
+test("a client that answers nothing does not hold up the end", async (t) => {
+  const command = runCommand(t, ["--port", "0"]);
+  const raw = await openRaw(t, await command.ready());
+  raw.ws.pause();
+  assert.ok((await timeToExit(command, "SIGTERM")) < 2_000);
+});
+
+test("a request in flight is answered before the end, and its connection not waited for", async (t) => {
+  const asked = new EventEmitter();
+  const slow = (app: FastifyInstance) =>
+    void app.get("/slow", async () => {
+      asked.emit("asked");
+      await once(asked, "answer");
+      return "done";
+    });
+  const { url, app } = await startServer(t, {}, { prepare: slow });
+  const request = get(`${url}/slow`, { agent: new Agent({ keepAlive: true }) });
+  await once(asked, "asked");
+  const closed = app.close();
+  const start = Date.now();
+  asked.emit("answer");
+  const [response] = await once(request, "response");
+  assert.equal(response.statusCode, 200);
+  response.resume();
+  await closed;
+  assert.ok(Date.now() - start < 1_000);
+});
+
+test("no member is told of the others' end when the whole server goes", async (t) => {
+  const { url, app } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  await enter(t, url, "bob", "lobby");
+  const gone = next(ann.socket, "disconnect");
+  await app.close();
+  await gone;
+  assert.ok(!ann.texts.includes("disconnected!"));
+});
+
+test("nobody is let in once the server is closing", async (t) => {
+  const { url, app } = await startServer(t);
+  await connect(t, url);
+  const closing = app.close();
+  await assert.rejects(fetch(`${url}/healthz`));
+  await closing;
+});

@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** The command in a process of its own, and what it has printed. */
+export class Command {
+  stdout = "";
+  stderr = "";
+  readonly process: ChildProcess;
+  readonly #exit: Promise<unknown[]>;
+
+  constructor(process: ChildProcess) {
+    this.process = process;
+    this.#exit = once(process, "close");
+    process.stdout?.on("data", (data) => {
+      this.stdout += data;
+    });
+    process.stderr?.on("data", (data) => {
+      this.stderr += data;
+    });
+  }
+
+  /** Resolves with the exit code, once all is printed. */
+  async exit(): Promise<number | null> {
+    const [code] = await this.#exit;
+    return code as number | null;
+  }
+
+  /** Resolves with the address that a start tells one to open. */
+  async ready(): Promise<string> {
+    for (;;) {
+      const address = this.stdout.match(/open (http:\/\/[^\s"]+)/)?.[1];
+      if (address) return address;
+      await once(this.process.stdout as NodeJS.EventEmitter, "data");
+    }
+  }
+}
+
+/** Starts the command from its sources; it is killed when the test ends. */
+export function runCommand(t: TestContext, args: string[], env: Record<string, string> = {}): Command {
+  const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  return new Command(child);
+}
