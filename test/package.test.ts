@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { enter } from "./support/client.ts";
+import { Command } from "./support/command.ts";
+
+const repository = fileURLToPath(new URL("..", import.meta.url));
+
+function run(cwd: string, command: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  assert.equal(status, 0, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+const server = `
+import Fastify from "fastify";
+import { roomcast } from "roomcast";
+
+const app = Fastify();
+app.get("/", () => "my own page");
+app.register(roomcast, { maxRooms: 3 });
+console.log("open " + (await app.listen({ port: 0, host: "127.0.0.1" })));
+`;
+
+const typedClient = `
+import { io, type Socket } from "socket.io-client";
+import type { ChatEvents, RootEvents, ServerEvents } from "roomcast/protocol";
+import type { RoomcastOptions } from "roomcast";
+
+export const options: RoomcastOptions = { pingIntervalMs: 1_000 };
+const root: Socket<ServerEvents, RootEvents> = io();
+const chat: Socket<ServerEvents, ChatEvents> = io("/chat");
+
+root.on("res", (message) => {
+  message.text satisfies string;
+  message.at satisfies number;
+});
+root.on("bye", (context) => context?.rooms satisfies string[] | undefined);
+root.emit("join", "lobby", (reply) => {
+  if ("error" in reply) reply.error.code satisfies string;
+  else reply.members satisfies number;
+});
+root.emit("chat", "to all");
+root.emit("chat", "to one", "lobby", (receipt) => {
+  if (!("error" in receipt)) receipt.recipients satisfies number;
+});
+chat.emit("msg", "hello", (echo) => echo satisfies string | object);
+// @ts-expect-error: msg is not heard on /
+root.emit("msg", "hello");
+// @ts-expect-error: a room is a string
+root.emit("join", 7);
+// @ts-expect-error: there is no such event
+root.on("message", () => {});
+`;
+
+describe("the package, installed into an empty folder", () => {
+  const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
+  const start = (command: string, ...args: string[]) =>
+    new Command(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }));
+  after(() => rmSync(folder, { recursive: true }));
+
+  before(() => {
+    run(repository, "npm", "pack", "--silent", "--pack-destination", folder);
+    const [tarball = ""] = readdirSync(folder);
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    run(
+      folder,
+      "npm",
+      "install",
+      "--silent",
+      "--prefer-offline",
+      `./${tarball}`,
+      "fastify",
+      "socket.io-client",
+    );
+  });
+
+  test("holds what runs and what is served, and nothing else", () => {
+    const files = readdirSync(join(folder, "node_modules/roomcast")).toSorted();
+    assert.deepEqual(files, ["LICENSE", "README.md", "asset", "dist", "package.json"]);
+  });
+
+  test("runs as the command roomcast", async (t) => {
+    const command = start(join(folder, "node_modules/.bin/roomcast"), "--port", "0");
+    t.after(() => command.process.kill());
+    const ann = await enter(t, await command.ready(), "ann", "lobby");
+    assert.equal((await ann.ask("chat", "hi")).recipients, 1);
+  });
+
+  test("is a Fastify plugin that lives beside the app's own routes", async (t) => {
+    writeFileSync(join(folder, "server.js"), server);
+    const command = start(process.execPath, "server.js");
+    t.after(() => command.process.kill());
+    const url = await command.ready();
+    assert.equal(await (await fetch(url)).text(), "my own page");
+    const ann = await enter(t, `${url}/chat`, "ann", "lobby");
+    assert.equal(await ann.ask("msg", "hi"), "recv hi");
+    for (const room of ["b", "c"]) await ann.ask("join", room);
+    assert.equal((await ann.ask("join", "d")).error.code, "too_many_rooms");
+  });
+
+  test("types a client, and what it sends wrong", () => {
+    writeFileSync(join(folder, "client.ts"), typedClient);
+    const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", ""];
+    run(folder, join(repository, "node_modules/.bin/tsc"), ...strict, "client.ts");
+  });
+});

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { settingRows } from "../src/config.ts";
+import { errors } from "../src/errors.ts";
+import { chat } from "../src/namespaces/chat.ts";
+import { Rooms } from "../src/rooms/rooms.ts";
+
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+/** The first cells of the rows of the table under a heading. */
+function firstCells(heading: string): string[] {
+  const [, section = ""] = readme.split(`\n${heading}\n`);
+  const [table = ""] = section.split(/\n#/);
+  return [...table.matchAll(/^\| `([^`]+)`/gm)].map(([, cell = ""]) => cell);
+}
+
+test("the README's settings are the settings", () => {
+  const rows = settingRows.map(
+    (row) =>
+      `| \`--${row.flag}\` | \`${row.variable}\` | ${row.expected} | ${row.default} | ${row.description} |`,
+  );
+  assert.ok(readme.includes(rows.join("\n")), `The table under "## Settings" should be:\n${rows.join("\n")}`);
+});
+
+test("the README's errors are the errors", () => {
+  assert.deepEqual(firstCells("### Errors"), Object.keys(errors));
+});
+
+test("the README's events are the events", () => {
+  assert.deepEqual(firstCells("### From the client"), [...chat(new Rooms("/chat", 1)).events.keys()]);
+});
