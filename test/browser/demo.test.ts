@@ -47,7 +47,7 @@ describe("the demo's page with socket.io-client 1.2.0", { skip: skipWithout("chr
       await say("again");
       await said("ACK CALLBACK: recv again");
       await say("bye");
-      await said("BYE: null");
+      await said("BYE: nothing");
       await said("BYE ACK:");
     });
   }
