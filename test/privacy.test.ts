@@ -25,8 +25,10 @@ test("a room named like another's socket id, userId or key overhears nothing", a
   for (const name of [String(ann.socket.id), "ann", "room:lobby", `room:${ann.socket.id}`]) {
     assert.equal((await spy.ask("join", name)).members, 1);
   }
+  await spy.ask("chat", "can anyone hear me?");
   await ann.ask("notice", "to myself");
   await ann.ask("chat", "to the lobby");
+  assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby", "<= to the lobby"]);
   await ann.ask("bye");
   await spy.settled();
   assert.deepEqual(overheard, ["have settled"]);

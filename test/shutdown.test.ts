@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { client, connect, enter, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
-import { openRaw } from "./support/raw.ts";
+import { engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
 /** How long the process takes to end after the signal, in milliseconds; fails unless it exits with 0. */
@@ -81,18 +81,36 @@ test("a request in flight is answered before the end, and its connection not wai
 
 test("no member is told of the others' end when the whole server goes", async (t) => {
   const { url, app } = await startServer(t);
-  const ann = await enter(t, url, "ann", "lobby");
-  await enter(t, url, "bob", "lobby");
-  const gone = next(ann.socket, "disconnect");
+  const members = [await enter(t, url, "ann", "lobby"), await enter(t, url, "bob", "lobby")];
+  const gone = members.map(({ socket }) => next(socket, "disconnect"));
   await app.close();
-  await gone;
-  assert.ok(!ann.texts.includes("disconnected!"));
+  await Promise.all(gone);
+  for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
 });
 
-test("nobody is let in once the server is closing", async (t) => {
+test("the server no longer listens when it lets its clients go", async (t) => {
   const { url, app } = await startServer(t);
   await connect(t, url);
-  const closing = app.close();
-  await assert.rejects(fetch(`${url}/healthz`));
-  await closing;
+  const [socket] = app.io.of("/").sockets.values();
+  const listening = next(socket as never, "disconnect").then(() => app.server.listening);
+  await app.close();
+  assert.equal(await listening, false);
+});
+
+test("polls in flight are answered, and their kept connections not waited for", async (t) => {
+  const { url, app } = await startServer(t);
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const session = next(app.io.engine, "connection");
+  const [opened] = await once(get(engineUrl(url, "polling"), { agent }), "response");
+  const [handshake] = await once(opened, "data");
+  const { sid } = JSON.parse(String(handshake).slice(1));
+  const poll = get(engineUrl(url, "polling", `sid=${sid}`), { agent });
+  const [{ transport }] = await session;
+  await next(transport, "ready");
+  const start = Date.now();
+  await app.close();
+  assert.ok(Date.now() - start < 1_000);
+  const [answer] = await once(poll, "response");
+  assert.equal(answer.statusCode, 200);
 });

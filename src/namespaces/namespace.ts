@@ -154,7 +154,6 @@ export function lose(
   connection: Connection,
   { silently }: { silently: boolean },
 ): void {
-  if (connection.data.closing) return;
   if (silently) rooms.leaveAll(connection);
   else depart(rooms, connection, "disconnected!", "notice");
 }

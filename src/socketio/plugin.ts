@@ -127,8 +127,5 @@ function handshakeOf({ handshake: { auth, url } }: Client): Handshake {
 /** Stops listening first, so that nobody reconnects to a server that is going away. */
 async function shutDown({ io, server }: FastifyInstance): Promise<void> {
   server.close();
-  // A connection that is kept alive falls idle only after the request in flight on it is answered.
-  const hangUp = setInterval(() => server.closeIdleConnections(), 100);
-  server.once("close", () => clearInterval(hangUp));
   await io.close();
 }
