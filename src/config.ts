@@ -18,6 +18,12 @@ const roomSettings = {
     minimum: 1_024,
     maximum: 1_073_741_824,
   }),
+  outboxMaxBytes: Type.Integer({
+    description: "Backlog at which a client that does not read is disconnected",
+    default: 4_000_000,
+    minimum: 1_024,
+    maximum: 1_073_741_824,
+  }),
   maxRooms: Type.Integer({
     description: "Rooms one connection may be in, on each namespace",
     default: 200,
@@ -83,8 +89,9 @@ export const settingRows: readonly SettingRow[] = Object.entries(facts).map(([na
   description: fact.description,
 }));
 
-const validSettings = new Ajv({ coerceTypes: true, useDefaults: true }).compile<Settings>(Settings);
-const validRoomSettings = new Ajv({ useDefaults: true }).compile<RoomSettings>(RoomSettings);
+const ajv = new Ajv({ useDefaults: true });
+const validSettings = ajv.compile<Settings>(Settings);
+const validRoomSettings = ajv.compile<RoomSettings>(RoomSettings);
 
 /**
  * The settings of the command: flags, then variables (an empty one counts as left out), then defaults.
@@ -100,7 +107,8 @@ export function readSettings(args: string[], env: Record<string, string | undefi
     const flag = flags.get(flagOf(name));
     const value = flag ?? (env[variableOf(name)] || undefined);
     if (value === undefined) continue;
-    given[name] = value;
+    // Only digits are a number here: not "1e4", not "0x10", not " ".
+    given[name] = /^\d+$/.test(value) && facts[name]?.minimum !== undefined ? Number(value) : value;
     sources[name] = flag === undefined ? variableOf(name) : `--${flagOf(name)}`;
   }
   return filled(validSettings, given, (name) => sources[name] ?? name);
@@ -146,7 +154,8 @@ function readFlags(args: string[]): Map<string, string> {
       throw new SettingError(`Unexpected argument ${args[token.index]}; see --help.`);
     if (!Object.hasOwn(options, token.name))
       throw new SettingError(`Unknown setting ${token.rawName}; see --help.`);
-    if (!token.value) throw new SettingError(`${token.rawName} needs a value; see --help.`);
+    if (!token.value || token.value.startsWith("--"))
+      throw new SettingError(`${token.rawName} needs a value; see --help.`);
     flags.set(token.name, token.value);
   }
   return flags;
@@ -164,7 +173,9 @@ function filled<T>(
     throw new SettingError(`${sourceOf(params.additionalProperty)} does not exist.`);
   const name = instancePath.slice(1);
   const wanted = expected(name, facts[name] as Facts);
-  throw new SettingError(`${sourceOf(name)} must be ${wanted}, not ${JSON.stringify(given[name])}.`);
+  throw new SettingError(
+    `${sourceOf(name)} must be ${wanted}, not ${typeof given[name] === "string" ? JSON.stringify(given[name]) : given[name]}.`,
+  );
 }
 
 function expected(name: string, { enum: choices, minimum, maximum }: Facts): string {

@@ -71,7 +71,10 @@ export interface Failure {
 /** An ack: always called once, with the reply or with a {@link Failure}. */
 export type Ack<Reply> = (reply: Reply | Failure) => void;
 
-/** What a client may send on `/`. Every ack may be left out; failures then come as the event `error`. */
+/**
+ * What a client may send on `/`. Every ack may be left out; failures then come as the event `error`. That an
+ * ack is optional is more than `emitWithAck` of socket.io-client can see: it types the reply as `any`.
+ */
 export interface RootEvents {
   join: (room: RoomName, ack?: Ack<Membership>) => void;
   leave: (room: RoomName, ack?: Ack<Membership>) => void;

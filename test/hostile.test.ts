@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { get } from "node:http";
 import { connect as openTcp } from "node:net";
 import { after, describe, test } from "node:test";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
 
 /*
  * What a client may do wrong. Each costs the sender an error or its own connection, and nobody else
@@ -288,6 +290,18 @@ describe("requests that are none are refused by HTTP:", () => {
     });
   }
 
+  test("an upgrade to another protocol is a request like any other", async (t) => {
+    const { url } = await startServer(t);
+    const headers = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABk" };
+    const [health] = await once(get(`${url}/healthz`, { headers }), "response");
+    assert.deepEqual([health.statusCode, String(await once(health, "data"))], [200, '{"status":"ok"}']);
+    const [opened] = await once(get(engineUrl(url, "polling"), { headers }), "response");
+    assert.match(String(await once(opened, "data")), /^0\{"sid"/);
+    const [page] = await once(get(url, { headers }), "response");
+    assert.equal(page.statusCode, 200);
+    page.destroy();
+  });
+
   test("an upgrade to somewhere else, reset at once", async (t) => {
     const server = await startServer(t);
     for (const path of ["/", "/socket.io", "/elsewhere?transport=websocket"]) {
@@ -297,6 +311,41 @@ describe("requests that are none are refused by HTTP:", () => {
       assert.match(String(answer), /^HTTP\/1.1 404 /);
       socket.resetAndDestroy();
     }
+    await servesNewcomer(t, server);
+  });
+});
+
+describe("a client that asks for much and takes nothing is let go, and memory stays bounded:", () => {
+  const long = (n: number) => `${n}`.padStart(128, "x");
+  const rooms = Array.from({ length: 200 }, (_, n) => long(n));
+  const chats = Array.from({ length: 1_000 }, () => '42["chat",""]');
+  const megabytes = () => process.memoryUsage().rss / 1e6;
+
+  test("over polling, never polled", async (t) => {
+    const server = await startServer(t);
+    const before = megabytes();
+    for (let n = 0; n < 10; n++) {
+      const opened = await (await fetch(engineUrl(server.url, "polling"))).text();
+      const session = engineUrl(server.url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+      await fetch(session, { method: "POST", body: `40${JSON.stringify({ room: rooms })}` });
+      await fetch(session, { method: "POST", body: chats.join("\x1e") });
+    }
+    await until(() => assert.equal(server.app.io.engine.clientsCount, 0));
+    assert.ok(megabytes() - before < 400, `grew by ${megabytes() - before} MB`);
+    await servesNewcomer(t, server);
+  });
+
+  test("over a WebSocket, never read", async (t) => {
+    const server = await startServer(t, { outboxMaxBytes: 1_000_000 });
+    const before = megabytes();
+    const ann = await enter(t, server.url, "ann", "lobby");
+    const raw = await openRaw(t, server.url, "userId=mute&room=lobby");
+    raw.send("40");
+    await ann.hears("<= mute join lobby");
+    raw.ws.pause();
+    while (!ann.texts.includes("disconnected!")) await ann.ask("chat", "x".repeat(16_000));
+    assert.ok(megabytes() - before < 400, `grew by ${megabytes() - before} MB`);
+    assert.ok(server.logs.some(({ msg }) => msg === "a client that does not read is disconnected"));
     await servesNewcomer(t, server);
   });
 });

@@ -29,9 +29,11 @@ console.log("open " + (await app.listen({ port: 0, host: "127.0.0.1" })));
 const typedClient = `
 import { io, type Socket } from "socket.io-client";
 import type { ChatEvents, RootEvents, ServerEvents } from "roomcast/protocol";
+import type { FastifyInstance } from "fastify";
 import type { RoomcastOptions } from "roomcast";
 
 export const options: RoomcastOptions = { pingIntervalMs: 1_000 };
+export const clients = (app: FastifyInstance): number => app.io.engine.clientsCount;
 const root: Socket<ServerEvents, RootEvents> = io();
 const chat: Socket<ServerEvents, ChatEvents> = io("/chat");
 

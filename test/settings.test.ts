@@ -14,6 +14,7 @@ test("the defaults are those the help names", () => {
     pingTimeoutMs: 20000,
     connectTimeoutMs: 45000,
     maxPayloadBytes: 1000000,
+    outboxMaxBytes: 4000000,
     maxRooms: 200,
   });
 });
@@ -35,8 +36,13 @@ describe("one sentence names what is wrong with a setting:", () => {
     [["--port", "abc"], {}, /^--port must be a whole number from 0 to 65535, not "abc"\.$/],
     [["--port=-1"], {}, /^--port must be .*, not "-1"\.$/],
     [["--port", "80.5"], {}, /^--port must be a whole number/],
-    [[], { PORT: "65536" }, /^PORT must be a whole number from 0 to 65535, not "65536"\.$/],
+    [[], { PORT: "65536" }, /^PORT must be a whole number from 0 to 65535, not 65536\.$/],
+    [[], { PORT: " " }, /^PORT must be a whole number from 0 to 65535, not " "\.$/],
+    [["--port", "1e4"], {}, /^--port must be .*, not "1e4"\.$/],
+    [["--port", "0x10"], {}, /^--port must be /],
+    [["--host", "--port", "80"], {}, /^--host needs a value; see --help\.$/],
     [[], { LOG_LEVEL: "loud" }, /^LOG_LEVEL must be one of fatal, .*silent, not "loud"\.$/],
+    [["--port", "+80"], {}, /^--port must be /],
     [["--ping-interval", "0"], {}, /^--ping-interval must be a whole number of milliseconds from 1 /],
     [["--max-payload", "10"], {}, /^--max-payload must be a whole number of bytes from 1024 /],
     [["--port"], {}, /^--port needs a value; see --help\.$/],

@@ -1,11 +1,34 @@
 import { fileURLToPath } from "node:url";
+import helmet from "@fastify/helmet";
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 
 const asset = fileURLToPath(new URL("../../asset/", import.meta.url));
+// Node resolves to the build for Node in a folder of its own; beside that folder stands the browsers'.
+const litHtml = fileURLToPath(new URL("..", import.meta.resolve("lit-html")));
+
+/** The page loads and calls nothing but this server, and writes no markup but what lit-html's templates hold. */
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+    requireTrustedTypesFor: ["'script'"],
+    trustedTypes: ["lit-html"],
+  },
+};
 
 /** What a browser or an operator asks of the server by HTTP: the page to try it on, and its health. */
 export async function http(app: FastifyInstance): Promise<void> {
+  // Served over plain HTTP as a rule: no header may send a browser to HTTPS.
+  await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false });
   app.register(serveStatic, { root: asset });
+  app.register(serveStatic, { root: litHtml, prefix: "/vendor/lit-html/", decorateReply: false });
   app.get("/healthz", () => ({ status: "ok" }));
 }

@@ -132,19 +132,18 @@ export function welcome({ rooms }: Namespace, connection: Connection): void {
   const { asked } = connection.data;
   for (const room of asked) rooms.join(connection, room);
   connection.emit("res", rooms.compose(connection, { text: "connected!", state: "notice" }));
-  for (const room of asked) announceJoin(rooms, connection, room);
+  for (const room of asked) announce(rooms, connection, "join", room);
 }
 
-/** Tells a room, the newcomer too, that somebody joined it. */
-export function announceJoin(rooms: Rooms, connection: Connection, room: RoomName): void {
-  const text = `<= ${connection.data.userId} join ${room}`;
+/** Tells a room, the newcomer too, that somebody joined it, or those who stay that somebody left. */
+export function announce(rooms: Rooms, connection: Connection, what: "join" | "leave", room: RoomName): void {
+  const text = `<= ${connection.data.userId} ${what} ${room}`;
   rooms.publish(rooms.compose(connection, { text, state: "state" }), [room]);
 }
 
 /** Takes a connection out of its rooms for good and says so in each of them. */
 export function depart(rooms: Rooms, connection: Connection, text: string, state: Message["state"]): void {
-  connection.data.closing = true;
-  const left = rooms.leaveAll(connection);
+  const left = vacate(rooms, connection);
   rooms.publish(rooms.compose(connection, { text, state, rooms: left }));
 }
 
@@ -154,6 +153,11 @@ export function lose(
   connection: Connection,
   { silently }: { silently: boolean },
 ): void {
-  if (silently) rooms.leaveAll(connection);
+  if (silently) vacate(rooms, connection);
   else depart(rooms, connection, "disconnected!", "notice");
+}
+
+function vacate(rooms: Rooms, connection: Connection): readonly RoomName[] {
+  connection.data.closing = true;
+  return rooms.leaveAll(connection);
 }

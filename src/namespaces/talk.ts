@@ -1,7 +1,7 @@
 import Type from "typebox";
 import { type Membership, RoomName, type RootEvents, Text } from "../protocol.ts";
 import type { Rooms } from "../rooms/rooms.ts";
-import { announceJoin, type Connection, depart, type Handler, on } from "./namespace.ts";
+import { announce, type Connection, depart, type Handler, on } from "./namespace.ts";
 
 /** What one can do in rooms: the events that every namespace hears. */
 export const talk = (rooms: Rooms): Record<keyof RootEvents, Handler> => {
@@ -13,14 +13,13 @@ export const talk = (rooms: Rooms): Record<keyof RootEvents, Handler> => {
 
   return {
     join: on(RoomName, (connection, room) => {
-      if (rooms.join(connection, room)) announceJoin(rooms, connection, room);
+      if (rooms.join(connection, room)) announce(rooms, connection, "join", room);
       return membership(connection, room);
     }),
 
     leave: on(RoomName, (connection, room) => {
       rooms.leave(connection, room);
-      const text = `<= ${connection.data.userId} leave ${room}`;
-      rooms.publish(rooms.compose(connection, { text, state: "state" }), [room]);
+      announce(rooms, connection, "leave", room);
       return membership(connection, room);
     }),
 

@@ -23,7 +23,7 @@ export interface Saying {
 }
 
 /** The key a room's messages travel under. No socket id has a colon, so no room can be mistaken for a socket. */
-export const roomKey = (room: RoomName): string => `room:${room}`;
+const roomKey = (room: RoomName): string => `room:${room}`;
 
 /** Who is in which room of one namespace, and the one door by which a message enters a room. */
 export class Rooms {

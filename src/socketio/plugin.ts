@@ -15,6 +15,7 @@ import {
   welcome,
 } from "../namespaces/namespace.ts";
 import type { Failure, ServerEvents } from "../protocol.ts";
+import { boundBacklog } from "./backlog.ts";
 import { Engine } from "./engine.ts";
 import { mount } from "./mount.ts";
 
@@ -26,13 +27,14 @@ const clientFiles = join(
 
 /** What clients send is unknown until a namespace has checked it. */
 type Heard = Record<string, (...args: unknown[]) => void>;
-type IO = Server<Heard, ServerEvents, Record<never, never>, ConnectionData>;
+/** The server as `app.io`: what it hears on `/` and `/chat` is answered by the namespaces and reaches no listener. */
+export type SocketIOServer = Server<Heard, ServerEvents, Record<never, never>, ConnectionData>;
 type Client = Socket<Heard, ServerEvents, Record<never, never>, ConnectionData>;
 
 declare module "fastify" {
   interface FastifyInstance {
     /** The Socket.IO server that roomcast runs on. */
-    io: IO;
+    io: SocketIOServer;
   }
 }
 
@@ -43,6 +45,7 @@ export interface SocketIOOptions {
   pingTimeoutMs: number;
   connectTimeoutMs: number;
   maxPayloadBytes: number;
+  outboxMaxBytes: number;
 }
 
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
@@ -53,8 +56,11 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     pingTimeout: options.pingTimeoutMs,
     maxHttpBufferSize: options.maxPayloadBytes,
   });
-  const io: IO = new Server({ connectTimeout: options.connectTimeoutMs });
+  const io: SocketIOServer = new Server({ connectTimeout: options.connectTimeoutMs });
   io.bind(engine);
+  boundBacklog(engine, options.outboxMaxBytes, () =>
+    app.log.warn("a client that does not read is disconnected"),
+  );
   mount(engine, app.server, path);
   for (const namespace of options.namespaces) serve(io, namespace, app);
 
@@ -63,7 +69,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   app.addHook("preClose", () => shutDown(app));
 });
 
-function serve(io: IO, namespace: Namespace, { log }: FastifyInstance): void {
+function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstance): void {
   const nsp = io.of(namespace.name);
   namespace.rooms.deliverBy((key, message) => nsp.to(key).emit("res", message));
 
@@ -88,6 +94,7 @@ function serve(io: IO, namespace: Namespace, { log }: FastifyInstance): void {
   });
 
   function answer(socket: Client, packet: unknown[]): void {
+    if (socket.conn.readyState !== "open") return;
     const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
     const [event, ...args] = packet;
     guarded(
