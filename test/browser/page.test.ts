@@ -1,67 +1,297 @@
 import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
-import type { Page } from "playwright-core";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { useBrowser } from "../support/browser.ts";
 import { enter } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { startServer } from "../support/server.ts";
+import { windows } from "../support/window.ts";
 
-describe("the page in Chromium", { skip: skipWithout("chromium") }, () => {
+const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
+const evil = `<img src=x onerror="alert(1)">'"\`\${1}</script><script>alert(2)</script>`;
+
+describe("the page", { skip: skipWithout("chromium") }, () => {
   const open = useBrowser();
 
-  /** A window that is connected under a name, and whatever went wrong in it. */
-  async function join(t: TestContext, url: string, userId: string, namespace = "/") {
-    const page = await open();
-    t.after(() => page.context().close());
-    const faults: string[] = [];
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-    await page.goto(url);
-    await page.getByLabel("Name", { exact: true }).fill(userId);
-    await page.getByLabel("Namespace").selectOption(namespace);
-    await page.getByRole("button", { name: "Connect" }).click();
-    await page.getByText("connected!").waitFor();
-    return { page, faults };
-  }
-
-  const say = async (page: Page, text: string) => {
-    await page.getByLabel("Message", { exact: true }).fill(text);
-    await page.getByLabel("Message", { exact: true }).press("Enter");
-  };
-
   for (const namespace of ["/", "/chat"]) {
-    test(`two windows talk in a room of ${namespace}, own messages marked`, async (t) => {
+    test(`two windows talk in two rooms of ${namespace}`, async (t) => {
       const { url } = await startServer(t);
-      const ann = await join(t, url, "ann", namespace);
-      const bob = await join(t, url, "bob", namespace);
-      await ann.page.getByText("<= bob join lobby").waitFor();
-      await say(ann.page, "hello bob");
-      await bob.page.getByText("ann in lobby: <= hello bob").waitFor();
-      assert.equal(await bob.page.locator(".own", { hasText: "hello bob" }).count(), 0);
-      assert.equal(await ann.page.locator(".own", { hasText: "hello bob" }).count(), 1);
-      await say(ann.page, "notice to myself");
-      await ann.page.getByText("have to myself").waitFor();
-      await say(ann.page, "join den");
-      await ann.page.getByText("<= ann join den").waitFor();
-      await say(ann.page, "leave attic");
-      await ann.page.getByText("not in that room").waitFor();
-      await say(ann.page, "leave den");
-      await say(ann.page, "bye");
-      await bob.page.getByText("<= ann leaved").waitFor();
-      await ann.page.getByText("disconnected: io server disconnect").waitFor();
-      assert.deepEqual([...ann.faults, ...bob.faults], []);
+      const visit = windows(t, open);
+      const ann = await visit(url);
+      await ann.enter("ann", "lobby", namespace);
+      const bob = await visit(`${url}/?room=lobby&userId=bob&namespace=${namespace}`);
+      await ann.reads("bob joined lobby");
+      await ann.say("hello bob");
+      await bob.reads("hello bob");
+      await bob.say("hello ann");
+      await ann.reads("hello ann");
+      assert.equal(await ann.log.locator(".own", { hasText: "hello bob" }).count(), 1);
+      assert.equal(await ann.log.locator(".own", { hasText: "hello ann" }).count(), 0);
+      for (const window of [ann, bob]) await window.say("join den");
+      await ann.room("den").getByText("2 members").waitFor();
+      await bob.say("only for the den");
+      await ann.reads("only for the den");
+      await ann.room("lobby").click();
+      assert.ok(!(await ann.texts()).includes("only for the den"));
+      if (namespace === "/chat") {
+        await ann.say("msg to myself");
+        await ann.page.getByText("recv to myself").waitFor();
+      }
+      await bob.page.close();
+      await ann.reads("bob lost the connection");
+      await ann.room("den").getByText("1 member", { exact: true }).waitFor();
     });
   }
 
-  test("messages and names are shown as text and never as markup", async (t) => {
+  test("the demo's commands do what they did, and an error is said beside the line", async (t) => {
     const { url } = await startServer(t);
-    const evil = `<img src=x onerror="document.title='pwned'">`;
-    const { page, faults } = await join(t, url, evil);
-    const mallory = await enter(t, url, evil, "lobby");
-    await mallory.ask("chat", evil);
-    await page.getByText(`${evil} in lobby: <= ${evil}`, { exact: true }).waitFor();
-    assert.equal(await page.locator("img").count(), 0);
-    assert.equal(await page.title(), "roomcast");
-    assert.deepEqual(faults, []);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    const bob = await enter(t, url, "bob", "lobby");
+    await ann.say("notice this");
+    await ann.reads("have this");
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.say("leave den");
+    await ann.room("den").waitFor({ state: "detached" });
+    await ann.say("leave attic");
+    await ann.page.getByRole("alert").getByText("not in that room").waitFor();
+    assert.equal(await ann.line.inputValue(), "leave attic");
+    await ann.say("msg is no command here");
+    await bob.hears("<= msg is no command here");
+    await ann.say("bye");
+    await bob.hears("<= ann leaved");
+    await ann.status("offline");
+    await ann.page.getByText("You said bye.").first().waitFor();
+    await ann.page.getByRole("button", { name: "Connect", exact: true }).click();
+    await ann.status("connected");
+    await ann.say("back again");
+    await bob.hears("<= back again");
+  });
+
+  test("a line in everything goes to all rooms, and is shown once", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    const bob = await enter(t, url, "bob", "lobby");
+    await bob.ask("join", "den");
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.room("Everything").click();
+    await ann.say("to all");
+    await ann.reads("to all");
+    await bob.ask("chat", "to all as well");
+    await ann.reads("to all as well");
+    const texts = await ann.texts();
+    assert.equal(texts.filter((text) => text === "to all").length, 1);
+    assert.equal(texts.filter((text) => text === "to all as well").length, 1);
+    await ann.log.locator("li", { hasText: "to all as well" }).getByText("lobby, den").waitFor();
+    assert.equal(bob.texts.filter((text) => text === "<= to all").length, 2);
+  });
+
+  test("rooms out of view count what is unread, in the title too", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    const bob = await enter(t, url, "bob", "lobby");
+    for (const text of ["one", "two", "three"]) await bob.ask("chat", text);
+    await ann.room("lobby").getByLabel("3 unread").waitFor();
+    await ann.page.waitForFunction(() => document.title === "(3) den");
+    await ann.room("lobby").click();
+    await ann.reads("three");
+    await ann.room("lobby").getByLabel("unread").waitFor({ state: "detached" });
+    await ann.page.waitForFunction(() => document.title === "lobby");
+  });
+
+  test("a room's link opens it as somebody else", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=the+lobby&userId=ann&namespace=/chat`);
+    const [other] = await Promise.all([
+      ann.page.context().waitForEvent("page"),
+      ann.page.getByRole("link", { name: "Open the lobby as somebody else" }).click(),
+    ]);
+    await other.getByText("Connected as bob, in the lobby").waitFor();
+    await ann.reads("bob joined the lobby");
+  });
+
+  test("one who has scrolled up stays there and is told how many are new", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.reads("ann joined lobby");
+    const bob = await enter(t, url, "bob", "lobby");
+    for (let n = 0; n < 60; n++) await bob.ask("chat", `line ${n}`);
+    await ann.reads("line 59");
+    const top = () => ann.log.evaluate((list) => list.scrollTop);
+    const below = () => ann.log.evaluate((list) => list.scrollHeight - list.clientHeight - list.scrollTop);
+    await ann.page.waitForFunction(() => {
+      const list = document.querySelector("[role=log]") as HTMLElement;
+      return list.scrollHeight - list.clientHeight - list.scrollTop < 2;
+    });
+    await ann.log.evaluate((list) => list.scrollTo(0, 100));
+    await bob.ask("chat", "while you were up there");
+    await bob.ask("chat", "and again");
+    const button = ann.page.getByRole("button", { name: "2 new" });
+    await button.waitFor();
+    assert.equal(await top(), 100);
+    await button.click();
+    await button.waitFor({ state: "detached" });
+    assert.ok((await below()) < 2);
+  });
+
+  test("a restart of the server in the middle of typing loses nothing and is told once", async (t) => {
+    const first = await startServer(t);
+    const ann = await windows(t, open)(`${first.url}/?room=lobby&userId=ann`);
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.line.fill("half a sen");
+    await first.app.close();
+    await ann.status("reconnecting");
+    await ann.line.press("Enter");
+    const { url } = await startServer(t, {}, { port: first.port });
+    await ann.reads("Back, in lobby, den again");
+    await ann.line.press("End");
+    await ann.page.keyboard.type("tence");
+    assert.equal(await ann.line.inputValue(), "half a sentence");
+    const bob = await enter(t, url, "bob", "lobby");
+    await ann.room("lobby").getByText("2 members").waitFor();
+    await ann.room("lobby").click();
+    await ann.line.press("Enter");
+    await bob.hears("<= half a sentence");
+    const texts = await ann.texts();
+    assert.equal(texts.filter((text) => text.startsWith("Back")).length, 1);
+    assert.equal(texts.filter((text) => text === "ann joined lobby").length, 1);
+  });
+
+  test("a handshake that is turned away says why, and one can mend it", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=a%07b&userId=ann`);
+    await ann.page
+      .getByRole("alert")
+      .getByText(/Turned away. room: expected 1 to 128 characters/)
+      .waitFor();
+    await ann.enter("ann", "lobby");
+    await ann.reads("ann joined lobby");
+  });
+
+  test("polling alone is enough, and the transport in use is shown", async (t) => {
+    const { url } = await startServer(t);
+    const visit = windows(t, async (options) => {
+      const page = await open(options);
+      await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebSocket"));
+      return page;
+    });
+    const ann = await visit(`${url}/?room=lobby&userId=ann`);
+    await ann.page.getByRole("definition").getByText("polling").waitFor();
+    const bob = await windows(t, open)(`${url}/?room=lobby&userId=bob`);
+    await bob.page.getByRole("definition").getByText("websocket").waitFor();
+    await bob.say("over to you");
+    await ann.reads("over to you");
+    await ann.say("and back");
+    await bob.reads("and back");
+  });
+
+  test("the wire shows every event with its ack; it can be filtered, copied and cleared", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, clipboard);
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.page.getByRole("button", { name: "Wire" }).click();
+    const wire = ann.page.getByRole("complementary", { name: "Wire" });
+    const join = wire.locator("li", { hasText: "out" }).filter({ hasText: "join" });
+    await join.getByText('ack {"room":"den","rooms":["lobby","den"],"members":1}').waitFor();
+    await join.getByText(/\d ms/).waitFor();
+    await join.getByText(/· 14 B/).waitFor();
+    await join.getByRole("button", { name: "Copy join as a line of code" }).click();
+    await ann.page.getByText("Copied the event").waitFor({ state: "attached" });
+    assert.equal(
+      await ann.page.evaluate(() => navigator.clipboard.readText()),
+      'socket.emit("join", "den");',
+    );
+    await wire.getByRole("searchbox").fill("connected!");
+    await wire.locator("li").nth(1).waitFor({ state: "detached" });
+    await wire.locator("li", { hasText: "connected!" }).waitFor();
+    await wire.getByRole("button", { name: "Clear" }).click();
+    await wire.locator("li").waitFor({ state: "detached" });
+  });
+
+  test("the copied script does in Node what the window did, whatever names and texts it holds", async (t) => {
+    const { url } = await startServer(t);
+    const bob = await enter(t, `${url}/chat`, "bob", evil);
+    const search = new URLSearchParams({ room: evil, userId: evil, namespace: "/chat" });
+    const ann = await windows(t, open)(`${url}/?${search}`, clipboard);
+    await ann.say(evil);
+    await bob.hears(`<= ${evil}`);
+    await ann.say("join den\u2028");
+    await ann.say("msg last words");
+    await ann.page.getByText("recv last words").waitFor();
+    await ann.page.getByRole("button", { name: "Copy as script" }).click();
+    await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
+    const script = await ann.page.evaluate(() => navigator.clipboard.readText());
+
+    const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    symlinkSync(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(folder, "node_modules"));
+    writeFileSync(join(folder, "talk.mjs"), script);
+    const node = spawn(process.execPath, ["talk.mjs"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    for await (const data of node.stdout) output += data;
+    assert.match(output, /sent msg last words → recv last words/);
+    assert.equal(
+      bob.messages.filter(({ userId, text }) => userId === evil && text === `<= ${evil}`).length,
+      2,
+    );
+  });
+
+  test("names and texts are text wherever they are shown", async (t) => {
+    const { url } = await startServer(t);
+    const search = new URLSearchParams({ room: evil, userId: evil });
+    const ann = await windows(t, open)(`${url}/?${search}`);
+    await ann.page.getByRole("button", { name: "Wire" }).click();
+    await ann.reads(`${evil} joined ${evil}`);
+    const bob = await enter(t, url, `${evil}2`, evil);
+    await bob.ask("chat", evil);
+    await ann.reads(evil);
+    await ann.say(`leave ${evil}3`);
+    await ann.page.getByRole("alert").getByText("not in that room").waitFor();
+    await ann.room("Everything").click();
+    await ann.reads(`${evil}2 joined ${evil}`);
+    await bob.ask("bye");
+    await ann.reads(`${evil}2 said bye`);
+    assert.equal(await ann.page.locator("img, script:not([src])").count(), 0);
+    await ann.room(evil).first().click();
+    await ann.page.waitForFunction((title) => document.title === title, evil);
+  });
+
+  test("the keyboard alone suffices", async (t) => {
+    const { url } = await startServer(t);
+    const { page } = await windows(t, open)(url);
+    const bob = await enter(t, url, "bob", "lobby");
+    const press = (...keys: string[]) =>
+      keys.reduce((done, key) => done.then(() => page.keyboard.press(key)), Promise.resolve());
+    await press("Tab");
+    await page.keyboard.type("ann");
+    await press("Tab", "Tab", "Tab", "Enter");
+    await bob.hears("<= ann join lobby");
+    await page.locator("#line:focus").waitFor();
+    await page.keyboard.type("jo");
+    await press("Tab");
+    await page.keyboard.type("den");
+    await press("Enter");
+    await page.getByText("ann joined den").waitFor();
+    await press("ArrowUp");
+    assert.equal(await page.locator("#line").inputValue(), "join den");
+    await press("ArrowDown");
+    await page.keyboard.type("leave l");
+    await press("Tab", "Enter");
+    await bob.hears("<= ann leave lobby");
+    await press("Shift+Tab");
+    await page.locator("[role=log]:focus").waitFor();
+    await press("Shift+Tab", "Shift+Tab");
+    await page.keyboard.type("attic");
+    await press("Enter");
+    await page.getByText("ann joined attic").waitFor();
   });
 });

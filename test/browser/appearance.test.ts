@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { describe, type TestContext, test } from "node:test";
+import type { BrowserContextOptions } from "playwright-core";
+import { useBrowser } from "../support/browser.ts";
+import { enter } from "../support/client.ts";
+import { skipWithout } from "../support/programs.ts";
+import { startServer } from "../support/server.ts";
+import { type Window, windows } from "../support/window.ts";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const picture = new URL("../../asset/page.png", import.meta.url);
+
+const looks: Record<string, BrowserContextOptions> = {
+  light: { colorScheme: "light", viewport: { width: 1200, height: 720 } },
+  dark: { colorScheme: "dark", viewport: { width: 1200, height: 720 } },
+  "on a phone": { colorScheme: "light", viewport: { width: 320, height: 640 } },
+};
+
+async function accessible({ page }: Window, state: string): Promise<void> {
+  // Evaluated as the debugger does, which the page's Content-Security-Policy does not hold up.
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: axe is a global of the page's
+    const results = await (globalThis as any).axe.run();
+    return results.violations.map(
+      ({ id, nodes }: { id: string; nodes: { html: string }[] }) => `${id}: ${nodes.map(({ html }) => html)}`,
+    );
+  });
+  assert.deepEqual(violations, [], state);
+}
+
+async function fits({ page }: Window, state: string): Promise<void> {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(excess <= 0, `${state}: ${excess} px too wide`);
+}
+
+/** A conversation with a bit of everything in view. */
+async function conversation(t: TestContext, window: Window, url: string): Promise<void> {
+  const bob = await enter(t, url, "bob", "lobby");
+  const cleo = await enter(t, url, "cleo", "lobby");
+  await window.say("join design");
+  await window.room("design").getByText("1 member").waitFor();
+  await window.room("lobby").click();
+  await cleo.ask("join", "design");
+  await bob.ask("chat", "Morning! Who else is trying the new room server? 👋");
+  await window.say("Me. Two tabs, a phone and a Node script are in this room by now.");
+  await cleo.ask("chat", "And I came over polling, from a 2.x client.", "lobby");
+  await cleo.ask("chat", "مرحبا بالجميع", "lobby");
+  await bob.ask("chat", "Every event is acked, and every ack says how many heard it.");
+  await cleo.ask("chat", "The sketches are in here.", "design");
+  await window.say("notice just for me");
+  await window.reads("have just for me");
+  await window.room("design").getByLabel("1 unread").waitFor();
+}
+
+describe("how the page looks", { skip: skipWithout("chromium") }, () => {
+  const open = useBrowser();
+
+  for (const [look, options] of Object.entries(looks)) {
+    test(`${look}, every state passes axe and fits its window`, async (t) => {
+      const { url } = await startServer(t);
+      const ann = await windows(t, open)(url, options);
+      const check = async (state: string) => {
+        await accessible(ann, state);
+        await fits(ann, state);
+      };
+      await check("entrance");
+      await ann.enter("ann", "lobby");
+      await conversation(t, ann, url);
+      await check("conversation");
+      await ann.page.getByRole("button", { name: "Wire" }).click();
+      await ann.room("Everything").click();
+      await ann.say("leave attic");
+      await ann.page.getByRole("alert").waitFor();
+      await check("wire and an error");
+      await ann.say("bye");
+      await ann.status("offline");
+      await check("offline");
+    });
+  }
+
+  test("nothing moves while it loads", async (t) => {
+    const { url } = await startServer(t);
+    for (const address of [url, `${url}/?room=lobby&userId=ann`]) {
+      const { page } = await windows(t, open)(address);
+      await page.locator("h1, [data-status=connected]").first().waitFor();
+      const shift = await page.evaluate(
+        () =>
+          new Promise<number>((resolve) => {
+            new PerformanceObserver((list) => {
+              const shifts = list.getEntries() as unknown as { value: number }[];
+              resolve(shifts.reduce((sum, { value }) => sum + value, 0));
+            }).observe({ type: "layout-shift", buffered: true });
+            setTimeout(() => resolve(0), 300);
+          }),
+      );
+      assert.ok(shift < 0.01, `${address} shifts by ${shift}`);
+    }
+  });
+
+  test("a text that runs from right to left does, beside one that does not", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.say("مرحبا بالعالم");
+    await ann.say("hello");
+    await ann.reads("hello");
+    const direction = (text: string) =>
+      ann.log.locator(".text", { hasText: text }).evaluate((span) => getComputedStyle(span).direction);
+    assert.deepEqual([await direction("مرحبا"), await direction("hello")], ["rtl", "ltr"]);
+  });
+
+  test("the README's picture is of this page", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, looks.light);
+    await ann.reads("ann joined lobby");
+    await conversation(t, ann, url);
+    await ann.page.getByRole("button", { name: "Wire" }).click();
+    await ann.page.mouse.move(0, 0);
+    const shot = await ann.page.screenshot();
+    if (process.env.PICTURE) writeFileSync(picture, shot);
+    assert.ok(readFileSync(picture).length < 200_000);
+    assert.ok(shot.length < 200_000);
+  });
+
+  test("5,000 messages in 5 s leave it usable, and no longer than it was", async (t) => {
+    const { url, app } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.reads("ann joined lobby");
+    const bob = await enter(t, url, "bob", "lobby");
+    await ann.page.getByRole("button", { name: "Wire" }).click();
+    await ann.page.evaluate(() => {
+      const waits: number[] = [];
+      Object.assign(globalThis, { waits });
+      addEventListener("input", ({ timeStamp }) =>
+        requestAnimationFrame(() => waits.push(performance.now() - timeStamp)),
+      );
+    });
+    const burst = (async () => {
+      for (let tick = 0; tick < 100; tick++) {
+        const next = new Promise((resolve) => setTimeout(resolve, 50));
+        for (let n = 0; n < 50; n++) bob.tell("chat", `message ${tick * 50 + n}`);
+        await next;
+      }
+    })();
+    await ann.line.pressSequentially("this is typed while they come in", { delay: 120 });
+    await burst;
+    await ann.reads("message 4999");
+    const waits = await ann.page.evaluate(() => (globalThis as never as { waits: number[] }).waits);
+    const median = waits.toSorted((a, b) => a - b)[Math.floor(waits.length / 2)] as number;
+    t.diagnostic(`the composer answered within ${median.toFixed(0)} ms (median of ${waits.length})`);
+    assert.ok(median < 100, `median ${median} ms`);
+    assert.equal(await ann.line.inputValue(), "this is typed while they come in");
+    assert.ok((await ann.log.locator("li").count()) <= 300);
+    assert.ok((await ann.page.locator(".wire li").count()) <= 200);
+    assert.equal(app.io.engine.clientsCount, 2);
+  });
+});

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import type { BrowserContextOptions, Page } from "playwright-core";
+
+/** Opens the page in windows of this test; whatever goes wrong in one fails the test at its end. */
+export function windows(t: TestContext, open: (options?: BrowserContextOptions) => Promise<Page>) {
+  return async (address: string, options?: BrowserContextOptions): Promise<Window> => {
+    const page = await open(options);
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/.test(message.text())) {
+        faults.push(message.text());
+      }
+    });
+    await page.addInitScript(() => {
+      addEventListener("securitypolicyviolation", (event) => console.error("CSP", event.violatedDirective));
+    });
+    await page.goto(address);
+    t.after(async () => {
+      await page.context().close();
+      assert.deepEqual(faults, []);
+    });
+    return new Window(page);
+  };
+}
+
+/** What a person does with the page. */
+export class Window {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  get line() {
+    return this.page.locator("#line");
+  }
+
+  get log() {
+    return this.page.getByRole("log");
+  }
+
+  /** By the entrance, as a first visitor. */
+  async enter(userId: string, room: string, namespace = "/"): Promise<void> {
+    await this.page.getByLabel("Name", { exact: true }).fill(userId);
+    await this.page.getByLabel("Room", { exact: true }).fill(room);
+    await this.page.getByLabel("Namespace").selectOption(namespace);
+    await this.page.getByLabel("Namespace").press("Tab");
+    await this.page.keyboard.press("Enter");
+    await this.status("connected");
+  }
+
+  async say(text: string): Promise<void> {
+    await this.status("connected");
+    await this.line.fill(text);
+    await this.line.press("Enter");
+  }
+
+  /** Waits until the timeline in view shows a line with this text. */
+  async reads(text: string): Promise<void> {
+    await this.log.locator(".text").getByText(text, { exact: true }).first().waitFor();
+  }
+
+  async status(status: string): Promise<void> {
+    await this.page.locator(`[data-status="${status}"]`).waitFor();
+  }
+
+  /** A room's button in the list of rooms; "Everything" is one. */
+  room(name: string) {
+    return this.page.getByRole("navigation", { name: "Rooms" }).locator(".room").filter({ hasText: name });
+  }
+
+  /** The texts of the timeline in view. */
+  texts(): Promise<string[]> {
+    return this.log.locator(".text").allTextContents();
+  }
+}
