@@ -1,0 +1,108 @@
+import { execSync, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { type Figures, type Measured, type Usage, workloads } from "./workloads.ts";
+
+/*
+ * `npm run bench`: roomcast as it ships, stock Socket.IO with the same handlers, and raw hand-batched ws, each
+ * in a process of its own, in turn, on loopback. Figures are ratios of runs that were made one after the other.
+ */
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    only: { type: "string", default: Object.keys(workloads).join() },
+    servers: { type: "string", default: "roomcast,stock,ws" },
+    rounds: { type: "string", default: "3" },
+  },
+});
+const names = options.servers.split(",");
+const limit = Number(execSync("ulimit -n", { shell: "/bin/sh", encoding: "utf8" }));
+const connections = Math.min(8_000, limit - 500);
+const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\x1b[2K\r${text}`);
+
+async function measure(name: string, workload: string): Promise<Figures> {
+  const child = fork(fileURLToPath(new URL("server.ts", import.meta.url)), [name], {
+    execArgv: ["--import", "tsx", "--expose-gc"],
+  });
+  try {
+    const [{ port }] = (await once(child, "message")) as [{ port: number }];
+    const server: Measured = {
+      port,
+      async usage() {
+        child.send("usage");
+        const [usage] = await once(child, "message");
+        return usage as Usage;
+      },
+    };
+    return (await workloads[workload]?.(server, connections)) ?? {};
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+}
+
+const median = (values: number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+/** The figures of each server, a list with an entry for each round. */
+const results: Record<string, Record<string, number[]>> = {};
+for (const workload of options.only.split(",")) {
+  for (let round = 1; round <= Number(options.rounds); round++) {
+    for (const name of names) {
+      say(`${workload}, round ${round} of ${options.rounds}: ${name}`);
+      for (const [figure, value] of Object.entries(await measure(name, workload))) {
+        const runs = results[figure] ?? {};
+        results[figure] = { ...runs, [name]: [...(runs[name] ?? []), value] };
+      }
+    }
+  }
+}
+say("");
+
+interface Row {
+  figure: string;
+  medians: Record<string, number>;
+  /** Of roomcast to another server, run by run. */
+  ratios: Record<string, { median: number; least: number; most: number }>;
+}
+
+const rows: Row[] = Object.entries(results).map(([figure, runs]) => ({
+  figure,
+  medians: Object.fromEntries(Object.entries(runs).map(([name, values]) => [name, median(values)])),
+  ratios: Object.fromEntries(
+    names
+      .filter((name) => name !== "roomcast" && runs.roomcast && runs[name])
+      .map((name) => {
+        const ratios = (runs.roomcast ?? []).map(
+          (value, round) => value / (runs[name]?.[round] ?? Number.NaN),
+        );
+        return [name, { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) }];
+      }),
+  ),
+}));
+
+if (options.json) console.log(JSON.stringify({ connections, rows }, null, 2));
+else {
+  if (connections < 8_000)
+    console.log(`idle: only ${connections} connections, for ${limit} files may be open`);
+  const number = (value: number) =>
+    value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+  const ratio = (row: Row, name: string) => {
+    const one = row.ratios[name];
+    return one ? `${one.median.toFixed(2)} (${one.least.toFixed(2)}–${one.most.toFixed(2)})` : "";
+  };
+  const others = names.filter((name) => name !== "roomcast");
+  const head = ["figure", ...names, ...others.map((name) => `roomcast / ${name}`)];
+  const table = [
+    head,
+    head.map(() => "---"),
+    ...rows.map((row) => [
+      row.figure,
+      ...names.map((name) => number(row.medians[name] ?? Number.NaN)),
+      ...others.map((name) => ratio(row, name)),
+    ]),
+  ];
+  for (const cells of table) console.log(`| ${cells.join(" | ")} |`);
+}

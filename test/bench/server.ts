@@ -1,0 +1,116 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Server } from "socket.io";
+import { type WebSocket, WebSocketServer } from "ws";
+
+/*
+ * One server under measurement, in a process of its own: `server.ts roomcast | stock | ws`. It tells its port,
+ * and what it has used whenever it is asked.
+ */
+
+const host = "127.0.0.1";
+const dist = (file: string) => import(new URL(`../../dist/${file}`, import.meta.url).href);
+
+/** roomcast as it ships. */
+async function roomcast(): Promise<number> {
+  const { build } = await dist("app.js");
+  const app = await build({});
+  await app.listen({ port: 0, host });
+  return app.server.address().port;
+}
+
+/** Stock Socket.IO on its own engine, with roomcast's handlers. */
+async function stock(): Promise<number> {
+  const [{ root }, { Rooms }, { admit, call, lose, welcome }] = await Promise.all([
+    dist("namespaces/root.js"),
+    dist("rooms/rooms.js"),
+    dist("namespaces/namespace.js"),
+  ]);
+  const http = createServer();
+  const io = new Server(http, { serveClient: false });
+  const namespace = root(new Rooms("/", 200));
+  namespace.rooms.deliverBy((key: string, message: unknown) => io.to(key).emit("res", message));
+  io.use((socket, next) => {
+    const { userId, room } = socket.handshake.query;
+    socket.data = admit(namespace, socket.id, { userId, room });
+    next();
+  });
+  io.on("connection", (socket) => {
+    for (const event of namespace.events.keys()) {
+      socket.on(event, (...args: unknown[]) => {
+        const ack = typeof args.at(-1) === "function" ? (args.pop() as (reply: unknown) => void) : undefined;
+        const reply = call(namespace, socket, event, args);
+        ack?.(reply);
+      });
+    }
+    socket.on("disconnect", () => lose(namespace, socket, { silently: false }));
+    welcome(namespace, socket);
+  });
+  await new Promise<void>((resolve) => http.listen(0, host, resolve));
+  return (http.address() as AddressInfo).port;
+}
+
+/** The floor of what Node can do: `ws` and nothing else, one write per connection and turn, no checks at all. */
+async function ws(): Promise<number> {
+  const server = new WebSocketServer({ port: 0, host, perMessageDeflate: false });
+  const rooms = new Map<string, Set<WebSocket>>();
+  const outboxes = new Map<WebSocket, Buffer[]>();
+  const frame = (text: string) => {
+    const payload = Buffer.from(text);
+    const { length } = payload;
+    const header = length < 126 ? [0x81, length] : [0x81, 126, length >> 8, length & 0xff];
+    return Buffer.concat([Buffer.from(header), payload]);
+  };
+  let count = 0;
+  const push = (socket: WebSocket, data: Buffer) => {
+    if (outboxes.size === 0) setImmediate(flush);
+    const outbox = outboxes.get(socket);
+    if (outbox) outbox.push(data);
+    else outboxes.set(socket, [data]);
+  };
+  const flush = () => {
+    let last: Buffer[] = [];
+    let joined = Buffer.alloc(0);
+    for (const [socket, frames] of outboxes) {
+      const same = frames.length === last.length && frames.every((one, index) => one === last[index]);
+      if (!same) [last, joined] = [frames, Buffer.concat(frames)];
+      (socket as never as { _socket: { write(data: Buffer): void } })._socket.write(joined);
+    }
+    outboxes.clear();
+  };
+  server.on("connection", (socket, request) => {
+    const query = new URL(request.url ?? "", "http://localhost").searchParams;
+    const [room, userId] = [query.get("room") ?? "", query.get("userId") ?? ""];
+    const members = rooms.get(room) ?? new Set();
+    rooms.set(room, members.add(socket));
+    push(socket, frame(`0{"sid":"${++count}","upgrades":[],"pingInterval":25000,"pingTimeout":20000}`));
+    socket.on("close", () => members.delete(socket));
+    socket.on("error", () => {});
+    socket.on("message", (data) => {
+      const text = String(data);
+      if (text === "40") return push(socket, frame(`40{"sid":"${count}"}`));
+      const start = text.indexOf("[");
+      if (start < 0) return;
+      const [, said] = JSON.parse(text.slice(start));
+      const message = { id: `${++count}`.padStart(23, "0"), userId, text: `<= ${said}`, state: "normal" };
+      const rest = { namespace: "/", room, rooms: [room], at: Date.now() };
+      const shared = frame(`42${JSON.stringify(["res", { ...message, ...rest }])}`);
+      for (const member of members) push(member, shared);
+      const ack = [{ id: message.id, rooms: [room], recipients: members.size }];
+      if (start > 2) push(socket, frame(`43${text.slice(2, start)}${JSON.stringify(ack)}`));
+    });
+  });
+  await new Promise((resolve) => server.once("listening", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+const servers: Record<string, () => Promise<number>> = { roomcast, stock, ws };
+
+process.on("message", () => {
+  globalThis.gc?.();
+  const { user, system } = process.cpuUsage();
+  const { heapUsed, external, rss } = process.memoryUsage();
+  process.send?.({ cpuMs: (user + system) / 1_000, heapBytes: heapUsed + external, rssBytes: rss });
+});
+process.on("disconnect", () => process.exit());
+process.send?.({ port: await servers[process.argv[2] ?? ""]?.() });

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type BenchClient, connectMany, textFrame } from "./client.ts";
+
+/** What a server has used since it started. */
+export interface Usage {
+  cpuMs: number;
+  heapBytes: number;
+  rssBytes: number;
+}
+
+export interface Measured {
+  port: number;
+  usage(): Promise<Usage>;
+}
+
+/** A figure's name and its value in one run. */
+export type Figures = Record<string, number>;
+
+const chat = textFrame('427["chat","hello, is anybody there?"]');
+const settleMs = 300;
+
+/** Waits until nothing more comes in. */
+async function settled(clients: BenchClient[]): Promise<void> {
+  const count = () => clients.reduce((sum, { events }) => sum + events, 0);
+  for (let before = -1; before !== count(); ) {
+    before = count();
+    await sleep(settleMs);
+  }
+}
+
+/** Senders keep so many acked messages in flight for so long; deliveries are counted at the members. */
+async function flood(
+  server: Measured,
+  members: BenchClient[],
+  senders: BenchClient[],
+  ms: number,
+): Promise<Figures> {
+  const inFlight = 8;
+  let going = true;
+  for (const sender of senders) {
+    sender.onAck = () => going && sender.send(chat);
+    for (let n = 0; n < inFlight; n++) sender.send(chat);
+  }
+  await sleep(settleMs);
+  const count = () => members.reduce((sum, { events }) => sum + events, 0);
+  const [before, start, { cpuMs }] = [count(), performance.now(), await server.usage()];
+  await sleep(ms);
+  const [after, end, used] = [count(), performance.now(), await server.usage()];
+  going = false;
+  await settled(members);
+  const deliveries = after - before;
+  return {
+    "deliveries per second of server CPU": (deliveries / (used.cpuMs - cpuMs)) * 1_000,
+    "deliveries per second": (deliveries / (end - start)) * 1_000,
+  };
+}
+
+/** One message at a time, 20 a second: how long until each member has it. */
+async function latency(members: BenchClient[], sender: BenchClient, messages: number): Promise<Figures> {
+  const waits: number[] = [];
+  let sent = 0;
+  for (const member of members) member.onEvent = () => waits.push(performance.now() - sent);
+  for (let n = 0; n < messages; n++) {
+    sent = performance.now();
+    sender.send(chat);
+    await sleep(50);
+  }
+  for (const member of members) member.onEvent = undefined;
+  waits.sort((a, b) => a - b);
+  const at = (share: number) => waits[Math.floor(waits.length * share)] ?? Number.NaN;
+  return { "p50 latency": at(0.5), "p99 latency": at(0.99) };
+}
+
+const end = (clients: BenchClient[]) => {
+  for (const client of clients) client.end();
+};
+
+/** 1,000 members of one room, 4 of them sending; then the same members in quiet. */
+async function busyRoom(server: Measured): Promise<Figures> {
+  const members = await connectMany(
+    server.port,
+    Array.from({ length: 1_000 }, (_, n) => `room=lobby&userId=u${n}`),
+  );
+  await settled(members);
+  const busy = await flood(server, members, members.slice(0, 4), 2_500);
+  for (const member of members) member.onAck = undefined;
+  const quiet = await latency(members, members[0] as BenchClient, 60);
+  end(members);
+  return { ...prefixed("busy room", busy), ...prefixed("quiet room", quiet) };
+}
+
+/** 100 rooms of 10 members, one of each sending. */
+async function manyRooms(server: Measured): Promise<Figures> {
+  const queries = Array.from({ length: 1_000 }, (_, n) => `room=r${n % 100}&userId=u${n}`);
+  const members = await connectMany(server.port, queries);
+  await settled(members);
+  const figures = await flood(server, members, members.slice(0, 100), 2_500);
+  end(members);
+  return prefixed("many rooms", figures);
+}
+
+/** 2,000 connections, one after the other in fifties. */
+async function connect(server: Measured): Promise<Figures> {
+  const warm = await connectMany(
+    server.port,
+    Array.from({ length: 200 }, () => ""),
+  );
+  end(warm);
+  await sleep(settleMs);
+  const { cpuMs } = await server.usage();
+  const clients = await connectMany(
+    server.port,
+    Array.from({ length: 2_000 }, () => ""),
+  );
+  const used = await server.usage();
+  end(clients);
+  return { "connect: CPU per connect": (used.cpuMs - cpuMs) / 2_000 };
+}
+
+/** So many connections that do nothing, in no room. */
+async function idle(server: Measured, connections: number): Promise<Figures> {
+  end(
+    await connectMany(
+      server.port,
+      Array.from({ length: 200 }, () => ""),
+    ),
+  );
+  await sleep(settleMs);
+  const { heapBytes, rssBytes } = await server.usage();
+  const clients = await connectMany(
+    server.port,
+    Array.from({ length: connections }, () => ""),
+  );
+  await sleep(settleMs);
+  const used = await server.usage();
+  end(clients);
+  return {
+    "idle: memory per connection": (used.heapBytes - heapBytes) / connections,
+    "idle: resident per connection": (used.rssBytes - rssBytes) / connections,
+  };
+}
+
+const prefixed = (prefix: string, figures: Figures): Figures =>
+  Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}: ${name}`, value]));
+
+/** Every workload by name; `idle` takes as many connections as there may be open files. */
+export const workloads: Record<string, (server: Measured, connections: number) => Promise<Figures>> = {
+  rooms: busyRoom,
+  many: manyRooms,
+  connect,
+  idle,
+};
