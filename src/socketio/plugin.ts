@@ -15,7 +15,7 @@ import {
   welcome,
 } from "../namespaces/namespace.ts";
 import type { Failure, ServerEvents } from "../protocol.ts";
-import { boundBacklog } from "./backlog.ts";
+import { OutboxAdapter } from "./adapter.ts";
 import { Engine } from "./engine.ts";
 import { mount } from "./mount.ts";
 
@@ -50,17 +50,20 @@ export interface SocketIOOptions {
 
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
-  const engine = new Engine({
-    allowEIO3: true,
-    pingInterval: options.pingIntervalMs,
-    pingTimeout: options.pingTimeoutMs,
-    maxHttpBufferSize: options.maxPayloadBytes,
-  });
-  const io: SocketIOServer = new Server({ connectTimeout: options.connectTimeoutMs });
-  io.bind(engine);
-  boundBacklog(engine, options.outboxMaxBytes, () =>
-    app.log.warn("a client that does not read is disconnected"),
+  const engine = new Engine(
+    {
+      allowEIO3: true,
+      pingInterval: options.pingIntervalMs,
+      pingTimeout: options.pingTimeoutMs,
+      maxHttpBufferSize: options.maxPayloadBytes,
+    },
+    {
+      maxBytes: options.outboxMaxBytes,
+      onSlowConsumer: () => app.log.warn("a client that does not read is disconnected"),
+    },
   );
+  const io: SocketIOServer = new Server({ adapter: OutboxAdapter, connectTimeout: options.connectTimeoutMs });
+  io.bind(engine);
   mount(engine, app.server, path);
   for (const namespace of options.namespaces) serve(io, namespace, app);
 

@@ -1,0 +1,19 @@
+/** The bytes of an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, 5.2). */
+export function frame(data: string | Buffer): Buffer {
+  const text = typeof data === "string";
+  const length = text ? Buffer.byteLength(data) : data.length;
+  const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const bytes = Buffer.allocUnsafe(start + length);
+  bytes[0] = text ? 0x81 : 0x82;
+  if (start === 2) bytes[1] = length;
+  else if (start === 4) {
+    bytes[1] = 126;
+    bytes.writeUInt16BE(length, 2);
+  } else {
+    bytes[1] = 127;
+    bytes.writeBigUInt64BE(BigInt(length), 2);
+  }
+  if (text) bytes.write(data, start);
+  else data.copy(bytes, start);
+  return bytes;
+}

@@ -1,0 +1,165 @@
+import type { Socket as TcpSocket } from "node:net";
+import { type Server, Transport } from "engine.io";
+import type { WebSocket } from "ws";
+import { frame } from "./frame.ts";
+
+type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEncodedFrame?: Buffer[] } };
+
+/** A request with its WebSocket, and the socket under that, which `ws` keeps to itself. */
+export type TransportRequest = ConstructorParameters<typeof Transport>[0] &
+  Parameters<Server["createTransport"]>[1] & { websocket?: WebSocket & { _socket: TcpSocket } };
+
+/** More than this is not collected but written at once, so that a long turn holds no more. */
+const longestOutboxBytes = 1_000_000;
+
+/**
+ * Engine.IO's WebSocket transport with an outbox: frames are collected and leave in one write at the end of
+ * the turn of the event loop in which they were sent. Consecutive transports that collected the same frames
+ * share one buffer.
+ *
+ * It is writable unless the connection is backed up: until the socket has drained, Engine.IO keeps what comes
+ * next, and volatile packets are dropped.
+ */
+export class OutboxTransport extends Transport {
+  readonly socket: WebSocket & { _socket: TcpSocket };
+  #frames: Buffer[] = [];
+  #bytes = 0;
+  /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
+  #sends = 0;
+
+  constructor(request: TransportRequest) {
+    super(request);
+    this.socket = request.websocket as typeof this.socket;
+    owners.set(this.socket, this);
+    owners.set(this.socket._socket, this);
+    this.socket.on("message", heard);
+    this.socket.on("close", closed);
+    this.socket.on("error", failed);
+    this.socket._socket.on("drain", drained);
+    this.writable = true;
+  }
+
+  get name(): string {
+    return "websocket";
+  }
+
+  get handlesUpgrades(): boolean {
+    return true;
+  }
+
+  send(packets: Packet[]): void {
+    for (const packet of packets) {
+      const encoded = packet.options?.wsPreEncodedFrame;
+      if (encoded) for (const part of encoded) this.push(part);
+      else
+        this.parser.encodePacket(packet, this.supportsBinary, (data: string | Buffer) =>
+          this.push(frame(data)),
+        );
+    }
+    this.#sends++;
+  }
+
+  /** Adds a frame, or a part of one, to what leaves at the end of this turn. */
+  push(bytes: Buffer): void {
+    if (this.#frames.length === 0) enlist(this);
+    this.#frames.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes > longestOutboxBytes) this.flush();
+  }
+
+  /** Writes what was collected; `last` and its bytes joined are reused where the frames are the same. */
+  flush(last?: Batch): Batch | undefined {
+    const frames = this.#frames;
+    const tcp = this.socket._socket;
+    if (frames.length === 0) return last;
+    const sends = this.#sends;
+    this.#frames = [];
+    this.#bytes = 0;
+    this.#sends = 0;
+    if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return last;
+    const batch = last && same(last.frames, frames) ? last : { frames, joined: join(frames) };
+    const taken = sends ? tcp.write(batch.joined, () => this.#sent(sends)) : tcp.write(batch.joined);
+    if (!taken) this.writable = false;
+    return batch;
+  }
+
+  doClose(done?: () => void): void {
+    this.flush();
+    this.socket.close();
+    done?.();
+  }
+
+  /** Ends the connection without waiting for what the client has not read. */
+  terminate(): void {
+    this.socket.terminate();
+  }
+
+  hear(data: string | Buffer): void {
+    this.onData(data);
+  }
+
+  fail(error: Error): void {
+    this.onError("websocket error", error);
+  }
+
+  end(): void {
+    this.onClose();
+  }
+
+  ready(): void {
+    if (this.writable) return;
+    this.writable = true;
+    this.emit("ready");
+  }
+
+  #sent(sends: number): void {
+    for (let n = 0; n < sends; n++) this.emit("drain");
+  }
+}
+
+interface Batch {
+  frames: Buffer[];
+  joined: Buffer;
+}
+
+/** The transport of a WebSocket and of the socket under it, so that all share these few listeners. */
+const owners = new WeakMap<object, OutboxTransport>();
+
+function heard(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  owners.get(this)?.hear(isBinary ? data : data.toString());
+}
+
+function closed(this: WebSocket): void {
+  owners.get(this)?.end();
+}
+
+function failed(this: WebSocket, error: Error): void {
+  owners.get(this)?.fail(error);
+}
+
+function drained(this: TcpSocket): void {
+  owners.get(this)?.ready();
+}
+
+let waiting: OutboxTransport[] = [];
+
+function enlist(transport: OutboxTransport): void {
+  if (waiting.length === 0) setImmediate(flushAll);
+  waiting.push(transport);
+}
+
+function flushAll(): void {
+  const transports = waiting;
+  waiting = [];
+  let last: Batch | undefined;
+  for (const transport of transports) last = transport.flush(last);
+}
+
+const join = (frames: Buffer[]): Buffer =>
+  frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
+
+function same(some: Buffer[], others: Buffer[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let index = 0; index < some.length; index++) if (some[index] !== others[index]) return false;
+  return true;
+}
