@@ -1,7 +1,7 @@
 /* global io */
 import { longestScript } from "./script.js";
 import { answered, comeIn, greeted, heard, moved, remark } from "./state.js";
-import { ending } from "./words.js";
+import { ending, sentence } from "./words.js";
 
 const longestAckMs = 10_000;
 
@@ -14,16 +14,16 @@ const longestAckMs = 10_000;
 export function createConnection(state, changed) {
   let socket;
 
-  /** Connects as the entry says; who comes back under the same name is in the rooms it was in. */
+  /** Connects as the entry says; whatever was connected before is let go. */
   function connect() {
-    const { userId, namespace } = state.entry;
     comeIn(state);
-    socket?.disconnect();
-    socket = io(namespace, {
+    const old = socket;
+    socket = io(state.namespace, {
       forceNew: true,
       // Asked for anew at each attempt: who comes back is in the rooms it was in, under the name it had.
-      auth: (give) => give({ userId: state.userId || userId || undefined, room: [...state.rooms.keys()] }),
+      auth: (give) => give({ userId: state.userId || state.entry.userId || undefined, room: state.wanted }),
     });
+    old?.disconnect();
     listen(socket);
     setStatus("connecting");
   }
@@ -37,24 +37,30 @@ export function createConnection(state, changed) {
   /**
    * Sends an event.
    *
-   * @returns the ack's reply
    * @throws {Error} in words, if the server refused it or no ack came
    */
   async function send(event, ...args) {
-    const entry = state.wire.add("out", event, args);
     state.sent = [...state.sent, { event, args }].slice(-longestScript);
+    const { ack, lost } = await new Promise((resolve) => emit(event, args, resolve));
+    if (lost) throw new Error("No answer came; it may not have arrived.");
+    if (ack?.error) throw new Error(ack.error.message);
+  }
+
+  /** Emits, and keeps on the wire what came of it. The ack takes effect in its place among what is heard. */
+  function emit(event, args, done = () => {}) {
+    const entry = state.wire.add("out", event, args);
     const start = performance.now();
-    try {
-      entry.ack = await socket.timeout(longestAckMs).emitWithAck(event, ...args);
-    } catch {
-      throw Object.assign(new Error("No answer came; it may not have arrived."), { lost: true });
-    }
-    entry.latencyMs = state.roundTripMs = performance.now() - start;
-    changed();
-    if (entry.ack?.error) throw new Error(entry.ack.error.message);
-    if (event === "join" || event === "leave") moved(state, entry.ack);
-    if (event === "msg") answered(state, entry.ack);
-    return entry.ack;
+    socket.timeout(longestAckMs).emit(event, ...args, (error, ack) => {
+      if (error) entry.lost = true;
+      else {
+        entry.ack = ack;
+        entry.latencyMs = state.roundTripMs = performance.now() - start;
+        if (!ack?.error && (event === "join" || event === "leave")) moved(state, ack);
+        if (!ack?.error && event === "msg") answered(state, [ack]);
+      }
+      changed();
+      done(entry);
+    });
   }
 
   function listen(mine) {
@@ -70,47 +76,39 @@ export function createConnection(state, changed) {
       setStatus("connected");
     });
     on(mine, "connect_error", (error) => {
-      if (mine.active) setStatus("reconnecting", "The server cannot be reached.");
+      if (mine.active) setStatus("reconnecting");
       else setStatus("turned away", error.message);
     });
     on(mine, "disconnect", (reason) => {
-      remark(state, ending(reason));
-      if (reason === "io server disconnect") state.rooms.clear();
+      remark(state, [ending(reason)]);
+      if (reason === "io server disconnect") state.rooms = new Map();
       setStatus(mine.active ? "reconnecting" : "offline", ending(reason));
     });
     on(mine.io, "reconnect_attempt", (attempt) => {
       state.attempt = attempt;
     });
-    on(mine.io, "open", () => watchTransport(mine));
-    mine.onAny((event, ...args) => state.wire.add("in", event, args));
+    on(mine.io, "open", () => {
+      const { engine } = mine.io;
+      state.transport = engine.transport.name;
+      on(engine, "upgrade", ({ name }) => {
+        state.transport = `${name}, upgraded`;
+      });
+    });
+    mine.onAny((event, ...args) => mine === socket && state.wire.add("in", event, args));
     on(mine, "res", (message) => {
       if (message.room !== null) return heard(state, message);
       greeted(state, message);
-      for (const room of message.rooms) void countMembers(room);
+      // Joining again says nothing to the room, and is acked with its number of members.
+      for (const room of message.rooms) emit("join", [room]);
     });
-    on(mine, "reply", (text) => answered(state, text));
-    on(mine, "bye", (context) => answered(state, `The last thing you said: ${context?.text ?? "nothing"}`));
-  }
-
-  /** Joining again says nothing to the room, and is acked with its number of members. */
-  async function countMembers(room) {
-    const reply = await socket.emitWithAck("join", room);
-    if (!reply.error) moved(state, reply);
-    changed();
-  }
-
-  function watchTransport({ io: { engine } }) {
-    const name = () => {
-      state.transport = engine.transport.name;
-      changed();
-    };
-    name();
-    engine.on("upgrade", name);
+    on(mine, "reply", (text) => answered(state, [text]));
+    on(mine, "bye", (context) =>
+      answered(state, ["The last thing you said: ", ...(context ? sentence(context) : ["nothing"])]),
+    );
   }
 
   function setStatus(status, reason = "") {
-    state.status = status;
-    state.reason = reason;
+    Object.assign(state, { status, reason });
     if (status === "connected") state.attempt = 0;
     changed();
   }

@@ -4,18 +4,20 @@ import { literal } from "./wire.js";
 export const longestScript = 200;
 
 /**
- * A complete Node script that does what this window has done: connects as it did, and sends what it sent.
+ * A complete Node script that does what a window has done: connects as it did, and sends what it sent.
  *
- * @param {string} origin the server's address
- * @param {import("./link.js").Entry} entry
+ * @param {string} address of the server, with the namespace
+ * @param {{ userId: string, room: string[] }} auth
  * @param {{ event: string, args: unknown[] }[]} sent
  */
-export function script(origin, { userId, room, namespace }, sent) {
-  const auth = literal({ userId: userId || undefined, room: room ? [room] : [] });
-  return `// Save as talk.mjs, then: npm install socket.io-client && node talk.mjs
+export const script = (
+  address,
+  auth,
+  sent,
+) => `// Save as talk.mjs, then: npm install socket.io-client && node talk.mjs
 import { io } from "socket.io-client";
 
-const socket = io(${literal(origin + namespace)}, { auth: ${auth} });
+const socket = io(${literal(address)}, { auth: ${literal(auth)} });
 
 socket.onAny((event, ...args) => console.log("heard", event, ...args));
 await new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
@@ -28,4 +30,3 @@ ${sent.map(({ event, args }) => `await send(${[event, ...args].map(literal).join
 
 socket.disconnect();
 `;
-}

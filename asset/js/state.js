@@ -1,9 +1,9 @@
 import { everything, line, Timelines } from "./timelines.js";
 import { Wire } from "./wire.js";
-import { change, sentence } from "./words.js";
+import { effect, list, sentence } from "./words.js";
 
 /**
- * All that the page knows, and how it changes. Nothing here touches the document or the network.
+ * What the page knows, and how it changes. Nothing here touches the document or the network.
  *
  * @param {import("./link.js").Entry} entry
  */
@@ -11,6 +11,10 @@ export function createState(entry) {
   return {
     /** Who comes in, and where; what the entrance shows. */
     entry,
+    /** The entry one came in by last. @type {import("./link.js").Entry | undefined} */
+    entered: undefined,
+    /** Whether the next greeting is the first since one came in by the entrance. */
+    arriving: false,
     /** @type {"new" | "connecting" | "connected" | "reconnecting" | "offline" | "turned away"} */
     status: "new",
     /** In words: why the connection ended or was turned away. */
@@ -23,83 +27,106 @@ export function createState(entry) {
     userId: "",
     /** Time to the last ack, in milliseconds. */
     roundTripMs: undefined,
-    /** @type {Map<string, { members?: number, unread: number }>} */
+    /** Those one is in, or was in when the connection was lost. @type {Map<string, { members?: number, unread: number }>} */
     rooms: new Map(),
-    /** The rooms one has come back into, whose hearing of it need not be told again. @type {string[]} */
-    returning: [],
+    /** What the next handshake asks for. @type {string[]} */
+    wanted: [],
+    /** Rooms one has come back into, where hearing oneself join would be no news. @type {Set<string>} */
+    returning: new Set(),
     /** The room in view, or everything. */
     view: everything,
     timelines: new Timelines(),
     wire: new Wire(),
     wireOpen: false,
-    /** The events this window has sent, for the script. @type {{ event: string, args: unknown[] }[]} */
+    /** For the script: the rooms the story began in, and what was sent since. */
+    began: [],
+    /** @type {{ event: string, args: unknown[] }[]} */
     sent: [],
-    /** The error of the last line of the composer, in words. */
+    /** What went wrong with the last thing one did, in words. */
     complaint: "",
-    /** What was done that cannot be seen: "Copied". */
+    /** What was done that cannot be seen otherwise: "Copied". */
     said: "",
   };
 }
 
-/** Somebody comes in by the entrance: afresh, or again under the name and on the namespace it had. */
+/** Somebody comes in by the entrance; who comes again, by the same name to the same namespace, finds all as it was. */
 export function comeIn(state) {
-  const { userId, room, namespace } = state.entry;
-  const again = state.userId !== "" && state.userId === userId && state.namespace === namespace;
+  const { entry, entered } = state;
+  const again = entered?.userId === entry.userId && entered.namespace === entry.namespace;
   if (!again) {
-    state.userId = "";
-    state.rooms = new Map();
-    state.sent = [];
-    state.timelines = new Timelines();
-    state.view = everything;
+    Object.assign(state, {
+      userId: "",
+      rooms: new Map(),
+      timelines: new Timelines(),
+      view: everything,
+      sent: [],
+    });
   }
-  state.namespace = namespace;
-  if (room && !state.rooms.has(room)) state.rooms.set(room, { unread: 0 });
+  if (state.sent.at(-1)?.event === "bye") state.sent = [];
+  const wanted = [...new Set([...state.rooms.keys(), ...(entry.room ? [entry.room] : [])])];
+  Object.assign(state, {
+    entered: entry,
+    namespace: entry.namespace,
+    wanted,
+    arriving: true,
+    attempt: 0,
+    complaint: "",
+  });
 }
 
 /** The server greets the connection. */
 export function greeted(state, message) {
+  const { entry, rooms: before, arriving } = state;
   const back = state.userId !== "";
-  state.returning = back ? message.rooms : [];
   state.userId = message.userId;
-  state.rooms = new Map(message.rooms.map((name) => [name, { unread: state.rooms.get(name)?.unread ?? 0 }]));
-  if (state.view !== everything && !state.rooms.has(state.view)) state.view = everything;
-  if (!back && message.rooms.length === 1) state.view = message.rooms[0];
-  const where = message.rooms.length ? `, in ${message.rooms.join(", ")} again` : "";
-  remark(state, back ? `Back${where}` : sentence(message));
+  state.arriving = false;
+  state.returning = new Set(message.rooms.filter((room) => before.has(room)));
+  setRooms(state, message.rooms);
+  if (state.sent.length === 0) state.began = message.rooms;
+  if (arriving && state.rooms.has(entry.room)) look(state, entry.room);
+  const again = state.returning.size ? [", in ", ...list([...state.returning]), " again"] : [];
+  remark(state, back ? ["Back", ...again] : sentence(message));
 }
 
 /** A message came through a room. */
 export function heard(state, message) {
   const { id, userId, room, at } = message;
   const own = userId === state.userId;
-  const what = change(message);
+  const what = effect(message);
   const known = state.rooms.get(room);
   if (known?.members !== undefined && what) known.members += what === "joined" ? 1 : -1;
-  if (own && what === "joined" && state.returning.includes(room)) return;
+  if (own && what === "joined" && state.returning.delete(room)) return;
   const kind = message.state === "normal" ? "said" : "quiet";
-  if (known && kind === "said" && !own && state.view !== room) known.unread++;
+  const seen = state.view === room || state.view === everything;
+  if (known && kind === "said" && !own && !seen) known.unread++;
   state.timelines.hear(line({ id, kind, own, userId, text: sentence(message), at, rooms: [room] }));
 }
 
 /** The ack of `join` or `leave` tells which rooms one is in, and how many are in this one. */
 export function moved(state, { room, rooms, members }) {
-  state.rooms = new Map(rooms.map((name) => [name, state.rooms.get(name) ?? { unread: 0 }]));
+  if (state.rooms.has(room) && !rooms.includes(room)) forget(state, room);
+  setRooms(state, rooms);
   const joined = state.rooms.get(room);
   if (joined) joined.members = members;
-  else {
-    state.timelines.drop(room);
-    if (state.view === room) state.view = everything;
-  }
+}
+
+/** One is not in this room any more, nor asks for it when one comes back. */
+export function forget(state, room) {
+  state.timelines.drop(room);
+  setRooms(
+    state,
+    [...state.rooms.keys()].filter((name) => name !== room),
+  );
+  state.timelines.add(line({ kind: "quiet", text: ["You left ", { name: room }] }), everything);
 }
 
 /** Puts a room, or everything, into view. */
 export function look(state, room) {
   state.view = room;
-  const known = state.rooms.get(room);
-  if (known) known.unread = 0;
+  for (const [name, known] of state.rooms) if (room === everything || name === room) known.unread = 0;
 }
 
-/** A quiet line of the page's own, in every timeline. */
+/** A quiet line of the page's own, in every timeline. @param {import("./words.js").Sentence} text */
 export function remark(state, text) {
   state.timelines.add(line({ kind: "quiet", text }), everything, ...state.rooms.keys());
 }
@@ -107,4 +134,10 @@ export function remark(state, text) {
 /** An answer to oneself, where one is looking and in the timeline of everything. */
 export function answered(state, text) {
   state.timelines.add(line({ kind: "quiet", text }), ...new Set([everything, state.view]));
+}
+
+function setRooms(state, names) {
+  state.wanted = names;
+  state.rooms = new Map(names.map((name) => [name, state.rooms.get(name) ?? { unread: 0 }]));
+  if (state.view !== everything && !state.rooms.has(state.view)) state.view = everything;
 }

@@ -10,8 +10,8 @@ let count = 0;
  * @typedef {object} Line
  * @property {number} key unique on this page
  * @property {string} [id] the message's, where it is one
- * @property {"said" | "quiet" | "failed"} kind
- * @property {string} text
+ * @property {"said" | "quiet"} kind
+ * @property {import("./words.js").Sentence} text
  * @property {number} at milliseconds since the epoch
  * @property {string} [userId] who said it
  * @property {boolean} [own]

@@ -1,53 +1,62 @@
 /** How many events are kept; older ones are let go. */
 export const longestWire = 500;
 
+const utf8 = new TextEncoder();
+
 /**
- * @typedef {object} Entry an event on the wire
+ * @typedef {object} WireEvent an event on the wire
  * @property {number} key
  * @property {"in" | "out"} direction
  * @property {string} event
  * @property {unknown[]} args
+ * @property {string} json the event and its arguments
+ * @property {number} bytes of that JSON in UTF-8, which is what travels
  * @property {number} at milliseconds since the epoch
  * @property {unknown} [ack]
  * @property {number} [latencyMs] from the event to its ack
+ * @property {boolean} [lost] no ack came
  */
 
 /** Every event in and out, the newest last. */
 export class Wire {
-  /** @type {Entry[]} */
-  entries = [];
+  /** @type {WireEvent[]} */
+  events = [];
   filter = "";
   #count = 0;
 
-  /** @returns {Entry} */
+  /** @returns {WireEvent} */
   add(direction, event, args) {
-    const entry = { key: ++this.#count, direction, event, args, at: Date.now() };
-    this.entries.push(entry);
-    if (this.entries.length > longestWire) this.entries.shift();
-    return entry;
+    const json = JSON.stringify([event, ...args]);
+    const bytes = utf8.encode(json).length;
+    const added = { key: ++this.#count, direction, event, args, json, bytes, at: Date.now() };
+    this.events.push(added);
+    if (this.events.length > longestWire) this.events.shift();
+    return added;
   }
 
   clear() {
-    this.entries = [];
+    this.events = [];
   }
 
   /** Those whose event, arguments or ack contain the filter. */
   get shown() {
     const wanted = this.filter.toLowerCase();
-    if (!wanted) return this.entries;
-    return this.entries.filter(({ event, args, ack }) =>
-      JSON.stringify([event, args, ack]).toLowerCase().includes(wanted),
+    if (!wanted) return this.events;
+    return this.events.filter(({ json, ack }) =>
+      `${json}${JSON.stringify(ack)}`.toLowerCase().includes(wanted),
     );
   }
 }
 
 /** The event as a line of JavaScript. */
-export const asEmit = ({ event, args }) =>
-  `socket.emit(${[event, ...args].map((arg) => literal(arg)).join(", ")});`;
+export const asEmit = ({ event, args }) => `socket.emit(${[event, ...args].map(literal).join(", ")});`;
 
-/** A value as JavaScript that means it and nothing else, wherever it is pasted. */
+/**
+ * A value as JavaScript that means it and nothing else, and looks like what it means: without the characters
+ * that turn the direction of writing, end a line, or open a tag.
+ */
 export const literal = (value) =>
-  (JSON.stringify(value) ?? "undefined")
-    .replaceAll("<", "\\u003c")
-    .replaceAll("\u2028", "\\u2028")
-    .replaceAll("\u2029", "\\u2029");
+  (JSON.stringify(value) ?? "undefined").replace(
+    /[<\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );

@@ -29,6 +29,11 @@ export async function http(app: FastifyInstance): Promise<void> {
   // Served over plain HTTP as a rule: no header may send a browser to HTTPS.
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false });
   app.register(serveStatic, { root: asset });
-  app.register(serveStatic, { root: litHtml, prefix: "/vendor/lit-html/", decorateReply: false });
+  app.register(serveStatic, {
+    root: litHtml,
+    prefix: "/vendor/lit-html/",
+    allowedPath: (path) => path.endsWith(".js"),
+    decorateReply: false,
+  });
   app.get("/healthz", () => ({ status: "ok" }));
 }

@@ -16,6 +16,11 @@ const evil = `<img src=x onerror="alert(1)">'"\`\${1}</script><script>alert(2)</
 
 describe("the page", { skip: skipWithout("chromium") }, () => {
   const open = useBrowser();
+  const withoutWebSocket: typeof open = async (options) => {
+    const page = await open(options);
+    await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebSocket"));
+    return page;
+  };
 
   for (const namespace of ["/", "/chat"]) {
     test(`two windows talk in two rooms of ${namespace}`, async (t) => {
@@ -176,14 +181,54 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.reads("ann joined lobby");
   });
 
+  test("members are counted right over polling, where joins and acks come together", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, withoutWebSocket)(`${url}/?room=lobby&userId=ann`);
+    const others = await Promise.all(["bob", "cleo", "dan"].map((name) => enter(t, url, name, "lobby")));
+    await Promise.all([ann.say("join den"), ...others.map((other) => other.ask("join", "den"))]);
+    await ann.room("den").getByText("4 members").waitFor();
+    await ann.room("lobby").getByText("4 members").waitFor();
+  });
+
+  test("one who asked for a room too many is let in once it asks for less", async (t) => {
+    const { url } = await startServer(t, { maxRooms: 2 });
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.page.getByRole("button", { name: "Disconnect" }).click();
+    await ann.page.getByLabel("Room", { exact: true }).fill("attic");
+    await ann.page.getByRole("button", { name: "Connect", exact: true }).click();
+    await ann.page
+      .getByRole("alert")
+      .getByText(/at most 2 rooms/)
+      .waitFor();
+    await ann.page.getByRole("button", { name: "Leave den" }).click();
+    await ann.page.getByRole("button", { name: "Connect", exact: true }).click();
+    await ann.status("connected");
+    await ann.reads("ann joined attic");
+    await ann.room("Everything").click();
+    await ann.reads("Back, in lobby again");
+    await ann.say("leave lobby");
+    await ann.reads("You left lobby");
+    await ann.say("join lobby");
+    await ann.reads("ann joined lobby");
+  });
+
+  test("a draft survives a look at what was said before", async (t) => {
+    const { url } = await startServer(t);
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    await ann.say("said before");
+    await ann.reads("said before");
+    await ann.line.fill("a draft");
+    await ann.line.press("ArrowUp");
+    assert.equal(await ann.line.inputValue(), "said before");
+    await ann.line.press("ArrowDown");
+    assert.equal(await ann.line.inputValue(), "a draft");
+  });
+
   test("polling alone is enough, and the transport in use is shown", async (t) => {
     const { url } = await startServer(t);
-    const visit = windows(t, async (options) => {
-      const page = await open(options);
-      await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebSocket"));
-      return page;
-    });
-    const ann = await visit(`${url}/?room=lobby&userId=ann`);
+    const ann = await windows(t, withoutWebSocket)(`${url}/?room=lobby&userId=ann`);
     await ann.page.getByRole("definition").getByText("polling").waitFor();
     const bob = await windows(t, open)(`${url}/?room=lobby&userId=bob`);
     await bob.page.getByRole("definition").getByText("websocket").waitFor();
@@ -200,7 +245,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.reads("ann joined den");
     await ann.page.getByRole("button", { name: "Wire" }).click();
     const wire = ann.page.getByRole("complementary", { name: "Wire" });
-    const join = wire.locator("li", { hasText: "out" }).filter({ hasText: "join" });
+    const join = wire.locator("li", { hasText: "out" }).filter({ hasText: /join.*"den"/s });
     await join.getByText('ack {"room":"den","rooms":["lobby","den"],"members":1}').waitFor();
     await join.getByText(/\d ms/).waitFor();
     await join.getByText(/· 14 B/).waitFor();

@@ -1,29 +1,30 @@
 import { html, nothing } from "/vendor/lit-html/lit-html.js";
 import { script } from "../script.js";
 
-const statusInWords = ({ status, attempt }) =>
+const inStatus = ({ status, attempt }) =>
   status === "reconnecting" ? `reconnecting${attempt ? `, attempt ${attempt}` : ""} …` : status;
 
 /** The connection: its state, its transport, who one is, and the last round trip. */
 export const bar = (state, actions) => {
-  const { entry, status, socketId, transport, userId, roundTripMs, wireOpen } = state;
+  const { namespace, status, socketId, transport, userId, roundTripMs, wireOpen, began, sent } = state;
   const on = status === "connected";
+  const gone = status === "offline" || status === "turned away";
   const toggleWire = () =>
-    actions.change(() => {
+    actions.update((state) => {
       state.wireOpen = !wireOpen;
     });
   const copyScript = () =>
     actions.copy(
-      script(location.origin, { ...entry, userId, namespace: state.namespace }, state.sent),
+      script(location.origin + namespace, { userId, room: began }, sent),
       "a Node script of this conversation",
     );
   return html`
     <header>
       <h1>roomcast</h1>
-      <span class="status" data-status=${status} role="status">${statusInWords(state)}</span>
+      <span class="status" data-status=${status} role="status">${inStatus(state)}</span>
       <dl>
-        ${fact("namespace", state.namespace)}
-        ${userId ? fact("name", html`<bdi>${userId}</bdi>`) : nothing}
+        ${fact("namespace", namespace)}
+        ${userId ? fact("name", html`<bdi title=${userId}>${userId}</bdi>`) : nothing}
         ${on ? fact("over", transport) : nothing}
         ${on && roundTripMs !== undefined ? fact("ack", `${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`) : nothing}
         ${on ? fact("id", copyable(socketId, actions)) : nothing}
@@ -33,7 +34,7 @@ export const bar = (state, actions) => {
           Copy as script
         </button>
         <button @click=${toggleWire} aria-expanded=${String(wireOpen)}>Wire</button>
-        ${status === "offline" || status === "turned away" ? nothing : html`<button @click=${actions.leave}>Disconnect</button>`}
+        ${gone ? nothing : html`<button @click=${actions.disconnect}>Disconnect</button>`}
       </nav>
     </header>
   `;

@@ -4,77 +4,73 @@ import { commandsOf, complete, parse } from "../commands.js";
 import { everything } from "../timelines.js";
 
 const field = createRef();
+/** The lines that were sent, the oldest first, which of them is being looked at, and the one not sent yet. */
+const past = { lines: [], at: 0, draft: "" };
 
 /** Lets one type at once; who has moved on to something else is left there. */
 export function focusLine() {
   if (document.activeElement === document.body) field.value?.focus();
 }
 
-/** The lines that were sent, the oldest first, and which of them is being looked at. */
-const past = { lines: [], at: 0 };
-
 /** The line one types into, as in the demo, with a history on the arrow keys and completion on Tab. */
 export const composer = (state, actions) => {
   const { namespace, status, view } = state;
   const rooms = [...state.rooms.keys()];
   const suggest = () => complete(field.value?.value ?? "", { namespace, rooms });
-  const suggestion = suggest();
   const where = view === everything ? "all your rooms" : view;
   const pressed = (event) => {
     // Asked anew, for a fast typist is ahead of the last drawing.
-    if (event.key === "Tab" && !event.shiftKey && suggest()) write(event, suggest());
-    else if (event.key === "ArrowUp" && past.at > 0) write(event, past.lines[--past.at]);
-    else if (event.key === "ArrowDown" && past.at < past.lines.length)
-      write(event, past.lines[++past.at] ?? "");
-    else return;
-    actions.change(() => {});
+    const text = event.key === "Tab" && !event.shiftKey ? suggest() : recall(event.key);
+    if (text === undefined) return;
+    event.preventDefault();
+    field.value.value = text;
+    actions.redraw();
   };
+  const typed = () =>
+    actions.update((state) => {
+      state.complaint = "";
+    });
   return html`
     <form class="composer" @submit=${(event) => submit(event, state, actions)}>
       <label for="line" class="unseen">Message to ${where}</label>
       <input id="line" ${ref(field)} autocomplete="off" dir="auto" aria-describedby="hint"
-        placeholder="Say something to ${where}" @keydown=${pressed} @input=${() => actions.change(() => {})} />
+        placeholder="Say something to ${where}" @keydown=${pressed} @input=${typed} />
       <button class="primary" ?disabled=${status !== "connected"}>Send</button>
-      <p id="hint">
-        ${
-          state.complaint
-            ? html`<span class="failed" role="alert">${state.complaint}</span>`
-            : suggestion
-              ? html`<kbd>Tab</kbd> ${suggestion}`
-              : html`or ${hints(namespace)}`
-        }
-      </p>
+      <p id="hint">${hint(state.complaint, suggest(), namespace)}</p>
     </form>
   `;
 };
 
-const hints = (namespace) =>
-  commandsOf(namespace).map((command, index) => html`${index ? ", " : nothing}<code>${command}</code>`);
+function hint(complaint, suggestion, namespace) {
+  if (complaint) return html`<span class="failed" role="alert">${complaint}</span>`;
+  if (suggestion) return html`<kbd>Tab</kbd> <bdi>${suggestion}</bdi>`;
+  const commands = commandsOf(namespace).map(
+    (command, index) => html`${index ? ", " : nothing}<code>${command}</code>`,
+  );
+  return html`or ${commands}`;
+}
 
-function write(event, text) {
-  event.preventDefault();
-  field.value.value = text;
+/** The line that an arrow key brings back, if there is one. */
+function recall(key) {
+  const { lines, at } = past;
+  if (key === "ArrowUp" && at > 0) {
+    if (at === lines.length) past.draft = field.value.value;
+    return lines[--past.at];
+  }
+  if (key === "ArrowDown" && at < lines.length) return lines[++past.at] ?? past.draft;
+  return undefined;
 }
 
 /** Sends the line. What could not be sent, or was not answered, is not lost: it stays, or comes back. */
-async function submit(event, state, { send, change, look }) {
+async function submit(event, { namespace, view, status }, { send, redraw }) {
   event.preventDefault();
   const text = field.value.value;
-  if (text === "" || state.status !== "connected") return;
-  const { event: name, args } = parse(text, { namespace: state.namespace, view: state.view });
+  if (text === "" || status !== "connected") return;
   past.lines = [...past.lines, text].slice(-100);
   past.at = past.lines.length;
   field.value.value = "";
-  try {
-    await send(name, ...args);
-    if (name === "join") look(args[0]);
-    change(() => {
-      state.complaint = "";
-    });
-  } catch (error) {
-    if (field.value.value === "") field.value.value = text;
-    change(() => {
-      state.complaint = error.message;
-    });
-  }
+  const { event: name, args } = parse(text, { namespace, view });
+  const went = await send(name, ...args);
+  if (!went && field.value.value === "") field.value.value = text;
+  redraw();
 }

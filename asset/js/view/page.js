@@ -23,5 +23,5 @@ const conversation = (state, actions) => html`
     </main>
     ${state.wireOpen ? wire(state, actions) : nothing}
   </div>
-  <p class="unseen" role="status">${state.said}</p>
+  <p class="said-so" role="status">${state.said}</p>
 `;

@@ -8,12 +8,7 @@ export const rooms = (state, actions) => {
   const join = async (event) => {
     event.preventDefault();
     const form = event.currentTarget;
-    const room = form.elements.room.value;
-    await attempt(state, actions, async () => {
-      await actions.send("join", room);
-      actions.look(room);
-      form.reset();
-    });
+    if (await actions.send("join", form.elements.room.value)) form.reset();
   };
   return html`
     <nav class="rooms" aria-label="Rooms">
@@ -34,29 +29,15 @@ const one = (state, actions, name, room) => html`
     ${choice(state, actions, name, name, members(room.members), room.unread)}
     <a class="button plain" target="_blank" title="Open ${name} as somebody else" aria-label="Open ${name} as somebody else"
       href=${linkTo({ room: name, userId: guest(state.userId), namespace: state.namespace })}>↗</a>
-    <button class="plain" title="Leave ${name}" aria-label="Leave ${name}" ?disabled=${state.status !== "connected"}
-      @click=${() => attempt(state, actions, () => actions.send("leave", name))}>×</button>
+    <button class="plain" title="Leave ${name}" aria-label="Leave ${name}" @click=${() => actions.leave(name)}>×</button>
   </li>
 `;
 
 const choice = (state, { look }, room, title, detail, unread = 0) => html`
-  <button class="room plain" aria-current=${state.view === room ? "true" : "false"} @click=${() => look(room)}>
+  <button class="room plain" title=${title} aria-current=${state.view === room ? "true" : "false"}
+    @click=${() => look(room)}>
     <bdi>${title}</bdi>
     ${detail ? html`<small>${detail}</small>` : nothing}
     ${unread ? html`<span class="unread" aria-label="${unread} unread">${unread}</span>` : nothing}
   </button>
 `;
-
-/** Does it, and says in the composer's place what went wrong. */
-async function attempt(state, { change }, action) {
-  try {
-    await action();
-    change(() => {
-      state.complaint = "";
-    });
-  } catch (error) {
-    change(() => {
-      state.complaint = error.message;
-    });
-  }
-}

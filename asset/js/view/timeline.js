@@ -1,15 +1,25 @@
-import { createRef, ref } from "/vendor/lit-html/directives/ref.js";
+import { ref } from "/vendor/lit-html/directives/ref.js";
 import { repeat } from "/vendor/lit-html/directives/repeat.js";
 import { html, nothing } from "/vendor/lit-html/lit-html.js";
 import { everything } from "../timelines.js";
 import { time } from "../words.js";
+import { inWords } from "./text.js";
 
-const scroller = createRef();
+let scroller;
+// A phone's keyboard makes the list shorter; the newest line stays in view.
+const resized = new ResizeObserver(() => toNewest());
+
+function setScroller(element) {
+  resized.disconnect();
+  scroller = element;
+  if (element) resized.observe(element);
+}
+
 /** Where the reader is: at the newest line, or above it since this line was the last. */
 const reading = { room: undefined, atNewest: true, lastSeen: 0, scrollTop: 0 };
 
 /** What was said and what happened, oldest first. It stays at the newest line unless one has scrolled up. */
-export const timeline = (state, { change }) => {
+export const timeline = (state, { redraw }) => {
   const lines = state.timelines.of(state.view);
   if (reading.room !== state.view) Object.assign(reading, { room: state.view, atNewest: true, scrollTop: 0 });
   if (reading.atNewest) {
@@ -22,13 +32,17 @@ export const timeline = (state, { change }) => {
     const up = scrollTop < reading.scrollTop;
     const atNewest = scrollHeight - scrollTop - clientHeight < 40 || (reading.atNewest && !up);
     reading.scrollTop = scrollTop;
-    if (atNewest !== reading.atNewest) change(() => Object.assign(reading, { atNewest }));
+    if (atNewest !== reading.atNewest) redraw();
+    reading.atNewest = atNewest;
   };
-  const back = () => change(() => Object.assign(reading, { atNewest: true }));
+  const back = () => {
+    reading.atNewest = true;
+    redraw();
+  };
   return html`
     <div class="timeline">
       <h2 class="unseen">${state.view ?? "Everything"}</h2>
-      <div class="scroller" ${ref(scroller)} role="log" aria-label="Messages" tabindex="0" @scroll=${scrolled}>
+      <div class="scroller" ${ref(setScroller)} role="log" aria-label="Messages" tabindex="0" @scroll=${scrolled}>
         <ol>
           ${repeat(
             lines,
@@ -43,15 +57,14 @@ export const timeline = (state, { change }) => {
 };
 
 function toNewest() {
-  const list = scroller.value;
-  if (list && reading.atNewest) list.scrollTop = list.scrollHeight;
+  if (scroller && reading.atNewest) scroller.scrollTop = scroller.scrollHeight;
 }
 
 const item = ({ kind, own, userId, text, at, rooms }, view) => html`
   <li class="${kind} ${own ? "own" : ""}">
     ${kind === "said" ? html`<bdi class="who">${own ? "You" : userId}</bdi>` : nothing}
-    ${view === everything && rooms ? html`<bdi class="where">${rooms.join(", ")}</bdi>` : nothing}
+    ${kind === "said" && view === everything ? html`<bdi class="where">${rooms.join(", ")}</bdi>` : nothing}
     <time datetime=${new Date(at).toISOString()}>${time(at)}</time>
-    <span class="text" dir="auto">${text}</span>
+    <span class="text" dir="auto">${inWords(text)}</span>
   </li>
 `;
