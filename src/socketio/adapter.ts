@@ -19,6 +19,9 @@ interface Internals {
  * goes straight into the outboxes of its members; all else takes the stock way.
  */
 export class OutboxAdapter extends Adapter {
+  /** The sockets of a room that has been spoken to, so that one need not look each up by its id. */
+  readonly #members = new Map<string, Socket[]>();
+
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     const text = this.#textForOneRoom(packet, options);
     if (text === undefined) super.broadcast(packet, options);
@@ -36,13 +39,40 @@ export class OutboxAdapter extends Adapter {
   #collect(packet: Packet, text: string, [room]: Iterable<string>): void {
     const bytes = frame(`4${text}`);
     const stock = { preEncoded: true, wsPreEncodedFrame: [bytes] };
-    const sockets: Map<string, Socket> = this.nsp.sockets;
-    for (const id of this.rooms.get(room as string) ?? []) {
-      const socket = sockets.get(id);
-      if (!socket) continue;
+    for (const socket of this.#membersOf(room as string)) {
       socket.notifyOutgoingListeners(packet);
       const { client } = socket;
       if (!collect(client.conn, bytes)) client.writeToEngine([text], stock);
     }
+  }
+
+  #membersOf(room: string): Socket[] {
+    const known = this.#members.get(room);
+    if (known) return known;
+    const sockets: Map<string, Socket> = this.nsp.sockets;
+    const members = [...(this.rooms.get(room) ?? [])].flatMap((id) => sockets.get(id) ?? []);
+    if (members.length > 0) this.#members.set(room, members);
+    return members;
+  }
+
+  // Whatever changes who is in a room makes its list of sockets out of date.
+
+  override addAll(id: string, rooms: Set<string>): void {
+    super.addAll(id, rooms);
+    this.#forget(id);
+  }
+
+  override del(id: string, room: string): void {
+    this.#members.delete(room);
+    super.del(id, room);
+  }
+
+  override delAll(id: string): void {
+    this.#forget(id);
+    super.delAll(id);
+  }
+
+  #forget(id: string): void {
+    for (const room of this.sids.get(id) ?? []) this.#members.delete(room);
   }
 }

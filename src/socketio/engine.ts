@@ -4,11 +4,15 @@ import { frame } from "./frame.ts";
 import { OutboxTransport, type TransportRequest } from "./outbox.ts";
 
 /** Engine.IO's socket, and what of it is not public. */
-export type EngineSocket = Pick<Socket, "readyState" | "close" | "listenerCount"> & {
+export type EngineSocket = Pick<Socket, "readyState" | "close"> & {
   transport: Transport;
   server: Engine;
   writeBuffer: unknown[];
   write: typeof write;
+  on: typeof on;
+  addListener: typeof on;
+  /** An application listens for what Engine.IO tells of each packet. */
+  observed: boolean;
   /** What has been handed to Engine.IO since its buffer was last empty, in characters and bytes. */
   waiting?: number;
 };
@@ -33,6 +37,9 @@ export class Engine extends Server {
     this.outbox = outbox;
     this.on("connection", (socket: EngineSocket) => {
       socket.write = write;
+      socket.on = on;
+      socket.addListener = on;
+      socket.observed = this.listenerCount("flush") + this.listenerCount("drain") > 0;
     });
   }
 
@@ -55,22 +62,20 @@ export class Engine extends Server {
 export function collect(socket: EngineSocket, bytes: Buffer): boolean {
   const { transport } = socket;
   if (!(transport instanceof OutboxTransport) || !transport.writable) return false;
-  if (socket.readyState !== "open" || socket.writeBuffer.length > 0 || isObserved(socket)) return false;
+  if (socket.readyState !== "open" || socket.writeBuffer.length > 0 || socket.observed) return false;
   transport.push(bytes);
   return true;
 }
 
-/** Whether an application listens for what Engine.IO tells of each packet. */
-function isObserved(socket: EngineSocket): boolean {
-  const { server } = socket;
-  return (
-    socket.listenerCount("packetCreate") +
-      socket.listenerCount("flush") +
-      socket.listenerCount("drain") +
-      server.listenerCount("flush") +
-      server.listenerCount("drain") >
-    0
-  );
+/** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
+const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
+
+const stockOn = Socket.prototype.on;
+
+/** Notes whether an application listens for what Engine.IO tells of each packet: asking at each is too dear. */
+function on(this: EngineSocket, event: string | symbol, listener: () => void): EngineSocket {
+  if (observing.has(event)) this.observed = true;
+  return stockOn.call(this as never, event, listener) as never;
 }
 
 const stockWrite = Socket.prototype.write as unknown as (

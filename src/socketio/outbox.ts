@@ -1,6 +1,7 @@
 import type { Socket as TcpSocket } from "node:net";
 import { type Server, Transport } from "engine.io";
 import type { WebSocket } from "ws";
+import { Batch } from "./batch.ts";
 import { frame } from "./frame.ts";
 
 type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEncodedFrame?: Buffer[] } };
@@ -14,16 +15,16 @@ const longestOutboxBytes = 1_000_000;
 
 /**
  * Engine.IO's WebSocket transport with an outbox: frames are collected and leave in one write at the end of
- * the turn of the event loop in which they were sent. Consecutive transports that collected the same frames
- * share one buffer.
+ * the turn of the event loop in which they were sent. Transports that collected the same frames share one
+ * buffer.
  *
  * It is writable unless the connection is backed up: until the socket has drained, Engine.IO keeps what comes
  * next, and volatile packets are dropped.
  */
 export class OutboxTransport extends Transport {
   readonly socket: WebSocket & { _socket: TcpSocket };
-  #frames: Buffer[] = [];
-  #bytes = 0;
+  /** What was collected in this turn. */
+  #batch: Batch | undefined;
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
   #sends = 0;
 
@@ -61,26 +62,25 @@ export class OutboxTransport extends Transport {
 
   /** Adds a frame, or a part of one, to what leaves at the end of this turn. */
   push(bytes: Buffer): void {
-    if (this.#frames.length === 0) enlist(this);
-    this.#frames.push(bytes);
-    this.#bytes += bytes.length;
-    if (this.#bytes > longestOutboxBytes) this.flush();
+    if (this.#batch === undefined) {
+      enlist(this);
+      this.#batch = empty;
+    }
+    this.#batch = this.#batch.with(bytes);
+    if (this.#batch.size > longestOutboxBytes) this.flush();
   }
 
-  /** Writes what was collected; `last` and its bytes joined are reused where the frames are the same. */
-  flush(last?: Batch): Batch | undefined {
-    const frames = this.#frames;
-    const tcp = this.socket._socket;
-    if (frames.length === 0) return last;
+  /** Writes what was collected. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
     const sends = this.#sends;
-    this.#frames = [];
-    this.#bytes = 0;
     this.#sends = 0;
-    if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return last;
-    const batch = last && same(last.frames, frames) ? last : { frames, joined: join(frames) };
-    const taken = sends ? tcp.write(batch.joined, () => this.#sent(sends)) : tcp.write(batch.joined);
+    const tcp = this.socket._socket;
+    if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return;
+    const taken = sends ? tcp.write(batch.bytes, () => this.#sent(sends)) : tcp.write(batch.bytes);
     if (!taken) this.writable = false;
-    return batch;
   }
 
   doClose(done?: () => void): void {
@@ -117,11 +117,6 @@ export class OutboxTransport extends Transport {
   }
 }
 
-interface Batch {
-  frames: Buffer[];
-  joined: Buffer;
-}
-
 /** The transport of a WebSocket and of the socket under it, so that all share these few listeners. */
 const owners = new WeakMap<object, OutboxTransport>();
 
@@ -142,6 +137,7 @@ function drained(this: TcpSocket): void {
 }
 
 let waiting: OutboxTransport[] = [];
+let empty = Batch.empty();
 
 function enlist(transport: OutboxTransport): void {
   if (waiting.length === 0) setImmediate(flushAll);
@@ -151,15 +147,7 @@ function enlist(transport: OutboxTransport): void {
 function flushAll(): void {
   const transports = waiting;
   waiting = [];
-  let last: Batch | undefined;
-  for (const transport of transports) last = transport.flush(last);
-}
-
-const join = (frames: Buffer[]): Buffer =>
-  frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
-
-function same(some: Buffer[], others: Buffer[]): boolean {
-  if (some.length !== others.length) return false;
-  for (let index = 0; index < some.length; index++) if (some[index] !== others[index]) return false;
-  return true;
+  for (const transport of transports) transport.flush();
+  // Let go of what was sent: the next turn begins a chain of its own.
+  empty = Batch.empty();
 }

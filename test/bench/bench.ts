@@ -15,8 +15,11 @@ const { values: options } = parseArgs({
     only: { type: "string", default: Object.keys(workloads).join() },
     servers: { type: "string", default: "roomcast,stock,ws" },
     rounds: { type: "string", default: "3" },
+    /** A folder for CPU profiles of the servers. */
+    profile: { type: "string" },
   },
 });
+const profiling = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
 const names = options.servers.split(",");
 const limit = Number(execSync("ulimit -n", { shell: "/bin/sh", encoding: "utf8" }));
 const connections = Math.min(8_000, limit - 500);
@@ -24,7 +27,7 @@ const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\x1b
 
 async function measure(name: string, workload: string): Promise<Figures> {
   const child = fork(fileURLToPath(new URL("server.ts", import.meta.url)), [name], {
-    execArgv: ["--import", "tsx", "--expose-gc"],
+    execArgv: ["--import", "tsx", "--expose-gc", ...profiling],
   });
   try {
     const [{ port }] = (await once(child, "message")) as [{ port: number }];
@@ -38,7 +41,7 @@ async function measure(name: string, workload: string): Promise<Figures> {
     };
     return (await workloads[workload]?.(server, connections)) ?? {};
   } finally {
-    child.kill("SIGKILL");
+    child.disconnect();
     await once(child, "exit");
   }
 }
