@@ -102,6 +102,9 @@ function unknownEvent(name: NamespaceName, known: string[]): ClientError {
   return new ClientError("unknown_event", `The namespace ${name} hears only ${known.join(", ")}.`);
 }
 
+/** Shared by all who are in no room. */
+const none: readonly never[] = [];
+
 const mustBeUserId = check(UserId);
 const mustBeRoom = check(RoomName);
 
@@ -115,13 +118,13 @@ const mustBeRoom = check(RoomName);
 export function admit({ rooms }: Namespace, id: string, handshake: Handshake): ConnectionData {
   const userId = handshake.userId ?? id;
   mustBeUserId(userId);
-  const asked = [...new Set([handshake.room ?? []].flat())];
+  const asked = handshake.room == null ? none : [...new Set([handshake.room].flat())];
   asked.forEach(mustBeRoom);
   rooms.mustHold(asked.length);
   return {
     userId: userId as UserId,
-    rooms: [],
-    asked: asked as RoomName[],
+    rooms: none,
+    asked: asked as readonly RoomName[],
     context: null,
     closing: false,
   };

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 
 const maker = randomBytes(5).toString("hex");
 let millisecond = 0;
+let time = "";
 let count = 0;
 
 /**
@@ -10,12 +11,13 @@ let count = 0;
  * name the process.
  */
 export function messageId(now: number): string {
-  if (now > millisecond) {
-    millisecond = now;
-    count = 0;
-  } else if (++count === 36 ** 4) {
-    millisecond++;
-    count = 0;
-  }
-  return millisecond.toString(36).padStart(9, "0") + count.toString(36).padStart(4, "0") + maker;
+  if (now > millisecond) begin(now);
+  else if (++count === 36 ** 4) begin(millisecond + 1);
+  return time + count.toString(36).padStart(4, "0") + maker;
+}
+
+function begin(at: number): void {
+  millisecond = at;
+  time = at.toString(36).padStart(9, "0");
+  count = 0;
 }

@@ -25,7 +25,7 @@ export class OutboxAdapter extends Adapter {
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     const text = this.#textForOneRoom(packet, options);
     if (text === undefined) super.broadcast(packet, options);
-    else this.#collect(packet, text, options.rooms);
+    else for (const room of options.rooms) this.send(room, text, packet);
   }
 
   /** The packet as Socket.IO's text, where it is no more than that and goes to all of one room. */
@@ -36,10 +36,11 @@ export class OutboxAdapter extends Adapter {
     return encoded.length === 1 && typeof encoded[0] === "string" ? encoded[0] : undefined;
   }
 
-  #collect(packet: Packet, text: string, [room]: Iterable<string>): void {
+  /** Sends a packet to all members of one room; `text` is how Socket.IO encodes it. */
+  send(room: string, text: string, packet: Packet): void {
     const bytes = frame(`4${text}`);
     const stock = { preEncoded: true, wsPreEncodedFrame: [bytes] };
-    for (const socket of this.#membersOf(room as string)) {
+    for (const socket of this.#membersOf(room)) {
       socket.notifyOutgoingListeners(packet);
       const { client } = socket;
       if (!collect(client.conn, bytes)) client.writeToEngine([text], stock);
@@ -58,18 +59,18 @@ export class OutboxAdapter extends Adapter {
   // Whatever changes who is in a room makes its list of sockets out of date.
 
   override addAll(id: string, rooms: Set<string>): void {
-    super.addAll(id, rooms);
+    void super.addAll(id, rooms);
     this.#forget(id);
   }
 
   override del(id: string, room: string): void {
     this.#members.delete(room);
-    super.del(id, room);
+    void super.del(id, room);
   }
 
   override delAll(id: string): void {
     this.#forget(id);
-    super.delAll(id);
+    void super.delAll(id);
   }
 
   #forget(id: string): void {

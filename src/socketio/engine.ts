@@ -5,6 +5,7 @@ import { OutboxTransport, type TransportRequest } from "./outbox.ts";
 
 /** Engine.IO's socket, and what of it is not public. */
 export type EngineSocket = Pick<Socket, "readyState" | "close"> & {
+  request: TransportRequest;
   transport: Transport;
   server: Engine;
   writeBuffer: unknown[];
@@ -31,15 +32,18 @@ interface OutboxOptions {
 /** Engine.IO's server with an outbox for each WebSocket, and what old clients need beyond it. */
 export class Engine extends Server {
   readonly outbox: OutboxOptions;
+  declare protected middlewares: never[];
 
   constructor(options: ServerOptions, outbox: OutboxOptions) {
     super(options);
     this.outbox = outbox;
     this.on("connection", (socket: EngineSocket) => {
+      trim(socket, "cleanupFn", "sentCallbackFn");
       socket.write = write;
       socket.on = on;
       socket.addListener = on;
       socket.observed = this.listenerCount("flush") + this.listenerCount("drain") > 0;
+      if (socket.request.websocket && this.middlewares.length === 0) socket.request = essence(socket.request);
     });
   }
 
@@ -65,6 +69,20 @@ export function collect(socket: EngineSocket, bytes: Buffer): boolean {
   if (socket.readyState !== "open" || socket.writeBuffer.length > 0 || socket.observed) return false;
   transport.push(bytes);
   return true;
+}
+
+/** Gives back what arrays hold in reserve: one that was pushed to keeps room for sixteen more. */
+export function trim(owner: object, ...names: string[]): void {
+  const arrays = owner as Record<string, unknown[]>;
+  for (const name of names) arrays[name] = arrays[name]?.slice() ?? [];
+}
+
+/**
+ * What is read of a request after its connection is made. The rest, some kilobytes of parser and stream, would
+ * be kept for as long as the connection; a middleware of the application's may have put something on it, though.
+ */
+function essence({ headers, url, _query, connection }: TransportRequest): TransportRequest {
+  return { headers, url, _query, connection } as TransportRequest;
 }
 
 /** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */

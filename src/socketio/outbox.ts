@@ -10,6 +10,9 @@ type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEnco
 export type TransportRequest = ConstructorParameters<typeof Transport>[0] &
   Parameters<Server["createTransport"]>[1] & { websocket?: WebSocket & { _socket: TcpSocket } };
 
+const owner = Symbol("transport");
+type Owned<T> = T & { [owner]?: OutboxTransport };
+
 /** More than this is not collected but written at once, so that a long turn holds no more. */
 const longestOutboxBytes = 1_000_000;
 
@@ -22,7 +25,7 @@ const longestOutboxBytes = 1_000_000;
  * next, and volatile packets are dropped.
  */
 export class OutboxTransport extends Transport {
-  readonly socket: WebSocket & { _socket: TcpSocket };
+  readonly socket: Owned<WebSocket> & { _socket: Owned<TcpSocket> };
   /** What was collected in this turn. */
   #batch: Batch | undefined;
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
@@ -31,8 +34,8 @@ export class OutboxTransport extends Transport {
   constructor(request: TransportRequest) {
     super(request);
     this.socket = request.websocket as typeof this.socket;
-    owners.set(this.socket, this);
-    owners.set(this.socket._socket, this);
+    this.socket[owner] = this;
+    this.socket._socket[owner] = this;
     this.socket.on("message", heard);
     this.socket.on("close", closed);
     this.socket.on("error", failed);
@@ -117,23 +120,22 @@ export class OutboxTransport extends Transport {
   }
 }
 
-/** The transport of a WebSocket and of the socket under it, so that all share these few listeners. */
-const owners = new WeakMap<object, OutboxTransport>();
+// All connections share these few listeners, which find their transport on what they are called on.
 
-function heard(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  owners.get(this)?.hear(isBinary ? data : data.toString());
+function heard(this: Owned<WebSocket>, data: Buffer, isBinary: boolean): void {
+  this[owner]?.hear(isBinary ? data : data.toString());
 }
 
-function closed(this: WebSocket): void {
-  owners.get(this)?.end();
+function closed(this: Owned<WebSocket>): void {
+  this[owner]?.end();
 }
 
-function failed(this: WebSocket, error: Error): void {
-  owners.get(this)?.fail(error);
+function failed(this: Owned<WebSocket>, error: Error): void {
+  this[owner]?.fail(error);
 }
 
-function drained(this: TcpSocket): void {
-  owners.get(this)?.ready();
+function drained(this: Owned<TcpSocket>): void {
+  this[owner]?.ready();
 }
 
 let waiting: OutboxTransport[] = [];

@@ -4,6 +4,7 @@ import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
 import { Server, type Socket } from "socket.io";
+import { Encoder, PacketType } from "socket.io-parser";
 import { told } from "../errors.ts";
 import {
   admit,
@@ -16,7 +17,9 @@ import {
 } from "../namespaces/namespace.ts";
 import type { Failure, ServerEvents } from "../protocol.ts";
 import { OutboxAdapter } from "./adapter.ts";
-import { Engine } from "./engine.ts";
+import { FastDecoder } from "./decoder.ts";
+import { encodeRes } from "./encode.ts";
+import { Engine, trim } from "./engine.ts";
 import { mount } from "./mount.ts";
 
 const path = "/socket.io/";
@@ -62,7 +65,11 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
       onSlowConsumer: () => app.log.warn("a client that does not read is disconnected"),
     },
   );
-  const io: SocketIOServer = new Server({ adapter: OutboxAdapter, connectTimeout: options.connectTimeoutMs });
+  const io: SocketIOServer = new Server({
+    adapter: OutboxAdapter,
+    parser: { Encoder, Decoder: FastDecoder },
+    connectTimeout: options.connectTimeoutMs,
+  });
   io.bind(engine);
   mount(engine, app.server, path);
   for (const namespace of options.namespaces) serve(io, namespace, app);
@@ -74,7 +81,11 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
 
 function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstance): void {
   const nsp = io.of(namespace.name);
-  namespace.rooms.deliverBy((key, message) => nsp.to(key).emit("res", message));
+  const adapter = nsp.adapter as OutboxAdapter;
+  const prefix = `${PacketType.EVENT}${namespace.name === "/" ? "" : `${namespace.name},`}`;
+  namespace.rooms.deliverBy((key, message) => {
+    adapter.send(key, prefix + encodeRes(message), { type: PacketType.EVENT, data: ["res", message] });
+  });
 
   nsp.use((socket, next) =>
     guarded(
@@ -90,11 +101,15 @@ function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstanc
     // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
     // on the stack, which 40,000 of them overflow.
     socket.use((packet) => answer(socket, packet));
-    socket.on("disconnect", (reason) =>
-      guarded(() => lose(namespace, socket, { silently: reason === "server shutting down" })),
-    );
+    trim(socket, "fns");
+    socket.on("disconnect", lost);
     guarded(() => welcome(namespace, socket));
   });
+
+  /** One listener for all, told who by `this`. */
+  function lost(this: Client, reason: string): void {
+    guarded(() => lose(namespace, this, { silently: reason === "server shutting down" }));
+  }
 
   function answer(socket: Client, packet: unknown[]): void {
     if (socket.conn.readyState !== "open") return;
@@ -125,13 +140,16 @@ function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstanc
 }
 
 /** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */
-function handshakeOf({ handshake: { auth, url } }: Client): Handshake {
+function handshakeOf({ handshake: { auth, query, url } }: Client): Handshake {
+  // Engine.IO keeps the last of a key that is repeated; to read a long query twice is dear, so only then.
+  const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
+  return { userId: auth.userId ?? userId, room: auth.room ?? room };
+}
+
+function repeated(url: string): Handshake {
   const query = new URL(url, "http://localhost").searchParams;
   const userIds = query.getAll("userId");
-  return {
-    userId: auth.userId ?? (userIds.length > 1 ? userIds : userIds[0]),
-    room: auth.room ?? query.getAll("room"),
-  };
+  return { userId: userIds.length > 1 ? userIds : userIds[0], room: query.getAll("room") };
 }
 
 /** Stops listening first, so that nobody reconnects to a server that is going away. */

@@ -33,7 +33,12 @@ export class BenchClient {
     this.#socket = connect(port, "127.0.0.1");
     this.#socket.setNoDelay();
     this.#socket.on("error", () => {});
-    this.#socket.on("data", (chunk) => this.#read(chunk));
+    // What it answers to one read leaves in one write.
+    this.#socket.on("data", (chunk) => {
+      this.#socket.cork();
+      this.#read(chunk);
+      this.#socket.uncork();
+    });
     this.#socket.write(
       `GET /socket.io/?EIO=4&transport=websocket&${query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: roomcast-bench\r\n` +
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +

@@ -1,0 +1,55 @@
+import { Decoder } from "socket.io-parser";
+
+/** What the stock decoder keeps to itself. */
+interface Internals {
+  /** Puts a binary packet together, while its attachments come. */
+  reconstructor: unknown;
+  emitReserved(event: "decoded", packet: object): void;
+}
+
+const { isPayloadValid } = Decoder as unknown as { isPayloadValid(type: number, payload: unknown): boolean };
+const event = 2;
+const [slash, nine, zero, two] = ["/", "9", "0", "2"].map((character) => character.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+  number,
+];
+
+/**
+ * Socket.IO's decoder, with a short way for the packet that comes most: an event that is a text. All else, and
+ * all that is wrong, takes the stock way (Socket.IO protocol 5, packet encoding).
+ */
+export class FastDecoder extends Decoder {
+  override add(data: unknown): void {
+    const packet = typeof data === "string" ? this.#event(data) : undefined;
+    if (packet) (this as unknown as Internals).emitReserved("decoded", packet);
+    else super.add(data);
+  }
+
+  #event(text: string): object | undefined {
+    if (text.charCodeAt(0) !== two || (this as unknown as Internals).reconstructor) return undefined;
+    let at = 1;
+    let nsp = "/";
+    if (text.charCodeAt(1) === slash) {
+      at = text.indexOf(",") + 1;
+      if (at === 0) return undefined;
+      nsp = text.slice(1, at - 1);
+    }
+    let id: number | undefined;
+    for (let code = text.charCodeAt(at); code >= zero && code <= nine; code = text.charCodeAt(++at)) {
+      id = (id ?? 0) * 10 + code - zero;
+    }
+    const payload = parsed(text.slice(at));
+    if (!isPayloadValid(event, payload)) return undefined;
+    return id === undefined ? { type: event, nsp, data: payload } : { type: event, nsp, id, data: payload };
+  }
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
