@@ -9,7 +9,8 @@ interface Internals {
 
 const { isPayloadValid } = Decoder as unknown as { isPayloadValid(type: number, payload: unknown): boolean };
 const event = 2;
-const [slash, nine, zero, two] = ["/", "9", "0", "2"].map((character) => character.charCodeAt(0)) as [
+const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCodeAt(0)) as [
+  number,
   number,
   number,
   number,
@@ -40,6 +41,7 @@ export class FastDecoder extends Decoder {
     for (let code = text.charCodeAt(at); code >= zero && code <= nine; code = text.charCodeAt(++at)) {
       id = (id ?? 0) * 10 + code - zero;
     }
+    if (text.charCodeAt(at) !== bracket) return undefined;
     const payload = parsed(text.slice(at));
     if (!isPayloadValid(event, payload)) return undefined;
     return id === undefined ? { type: event, nsp, data: payload } : { type: event, nsp, id, data: payload };

@@ -10,6 +10,9 @@ type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEnco
 export type TransportRequest = ConstructorParameters<typeof Transport>[0] &
   Parameters<Server["createTransport"]>[1] & { websocket?: WebSocket & { _socket: TcpSocket } };
 
+/** The time a client has to answer the close of its connection. */
+const longestCloseMs = 1_000;
+
 const owner = Symbol("transport");
 type Owned<T> = T & { [owner]?: OutboxTransport };
 
@@ -86,9 +89,12 @@ export class OutboxTransport extends Transport {
     if (!taken) this.writable = false;
   }
 
+  /** Writes what was collected and closes; a client that does not answer in time is cut off. */
   doClose(done?: () => void): void {
     this.flush();
     this.socket.close();
+    const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
+    this.socket.once("close", () => clearTimeout(late));
     done?.();
   }
 

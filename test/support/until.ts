@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Retries an assertion until it holds; fails with what it last said when that takes longer than ten seconds. */
+/**
+ * Retries an assertion until it holds; fails with what it last said when that takes longer than ten seconds. Not
+ * for `assert.ok`, which parses the source for its message each time it fails.
+ */
 export async function until(assertion: () => void): Promise<void> {
   const deadline = Date.now() + 10_000;
   for (;;) {

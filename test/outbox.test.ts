@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Decoder } from "socket.io-parser";
+import type { Message } from "../src/protocol.ts";
+import { FastDecoder } from "../src/socketio/decoder.ts";
+import { encodeRes } from "../src/socketio/encode.ts";
+import { frame } from "../src/socketio/frame.ts";
+import { OutboxTransport } from "../src/socketio/outbox.ts";
+import { client, enter, next } from "./support/client.ts";
+import { startEngine } from "./support/engines.ts";
+import { connectRaw, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+const strange = ["", "plain", '"\\\n', "\u0000\u001f", "\u2028\u2029", "\ud800", "👋", "__proto__", "<b>"];
+
+test("a message is encoded as JSON.stringify would", () => {
+  for (const text of strange) {
+    const message: Message = {
+      id: "0mwpnxg8j0000005557617b",
+      userId: text,
+      text,
+      state: "normal",
+      namespace: "/chat",
+      room: text === "" ? null : text,
+      rooms: [text, "other"],
+      at: 1_795_219_001_954,
+    };
+    assert.equal(encodeRes(message), JSON.stringify(["res", message]));
+  }
+});
+
+test("a packet is decoded as the stock decoder would, or refused as it would", () => {
+  const texts = [
+    '2["join","lobby"]',
+    '27["join","lobby"]',
+    '2/chat,["msg","x"]',
+    '2/chat,123["msg",{"a":[1,null]}]',
+    '2/chat?x=1,0["msg"]',
+    "2[0]",
+    ...[
+      '2["disconnect"]',
+      "2[]",
+      "2[{}]",
+      "2{}",
+      "2",
+      "21",
+      "2/chat",
+      '2/chat["x"]',
+      "2x",
+      '2["a"',
+      '2 ["a"]',
+      "9",
+    ],
+    ...[
+      '2007["x"]',
+      '2-1["x"]',
+      '21.5["x"]',
+      "0",
+      '0{"a":1}',
+      "1",
+      "3",
+      '31["x"]',
+      '4"no"',
+      '2["__proto__"]',
+      "",
+    ],
+    ...strange.map((text) => `2${JSON.stringify([text, text])}`),
+  ];
+  for (const text of texts) {
+    const outcome = (decoder: Decoder) => {
+      const packets: unknown[] = [];
+      decoder.on("decoded", (packet: unknown) => packets.push(packet));
+      try {
+        decoder.add(text);
+        return packets;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    assert.deepEqual(outcome(new FastDecoder()), outcome(new Decoder()), text);
+  }
+});
+
+test("frames of every length class are what a WebSocket client reads", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  const socket = client(t, url);
+  const [server] = await arrived;
+  for (const length of [0, 1, 100, 125, 126, 200, 65_000, 65_535, 65_536, 300_000]) {
+    const heard = next(socket, "res");
+    server.emit("res", "é".repeat(length));
+    assert.equal((await heard)[0].length, length);
+  }
+  assert.equal(frame("é".repeat(63)).length, 2 + 126 + 2);
+});
+
+describe("what an application may listen for on a connection is told:", () => {
+  test("flush, drain and packetCreate for each packet", async (t) => {
+    const { io, url } = await startEngine(t, "outbox");
+    const arrived = next(io, "connection");
+    const socket = client(t, url);
+    const [{ conn, id }] = await arrived;
+    const told: string[] = [];
+    conn.on("packetCreate", ({ data }: { data: string }) => told.push(`create ${data}`));
+    conn.once("flush", () => told.push("flush"));
+    conn.addListener("drain", () => told.push("drain"));
+    const heard = next(socket, "res");
+    io.to(id).emit("res", "x");
+    await heard;
+    assert.deepEqual(told, ['create 2["res","x"]', "flush", "drain"]);
+  });
+
+  test("and a callback when its packet was written", async (t) => {
+    const { io, url } = await startEngine(t, "outbox");
+    const arrived = next(io, "connection");
+    client(t, url);
+    const [{ conn }] = await arrived;
+    const order: string[] = [];
+    await new Promise<void>((resolve) => {
+      conn.send('2["res","first"]', undefined, () => order.push("first"));
+      conn.send('2["res","second"]', undefined, () => {
+        order.push("second");
+        resolve();
+      });
+    });
+    assert.deepEqual(order, ["first", "second"]);
+  });
+});
+
+test("volatile packets are heard by who reads, and dropped for who is backed up", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const connection = next(io, "connection");
+  const raw = await openRaw(t, url);
+  raw.send("40");
+  const [stalled] = await connection;
+  const arrived = next(io, "connection");
+  const reader = client(t, url);
+  await arrived;
+  const heard = new Set<string>();
+  reader.on("res", (text) => heard.add(String(text)));
+  raw.ws.pause();
+  await until(() => {
+    io.emit("res", "x".repeat(500_000));
+    assert.equal(stalled.conn.transport.writable, false);
+  });
+  const waiting = stalled.conn.writeBuffer.length;
+  await until(() => {
+    io.volatile.emit("res", "volatile");
+    assert.equal(heard.has("volatile"), true);
+  });
+  assert.equal(stalled.conn.writeBuffer.length, waiting);
+});
+
+test("with compression, the stock transport serves", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  io.engine.opts.perMessageDeflate = { threshold: 0 };
+  (io.engine as never as { init(): void }).init();
+  const arrived = next(io, "connection");
+  const socket = client(t, url);
+  const [server] = await arrived;
+  assert.ok(!(server.conn.transport instanceof OutboxTransport));
+  const heard = next(socket, "res");
+  io.emit("res", "x".repeat(10_000));
+  assert.equal((await heard)[0].length, 10_000);
+});
+
+test("200 that stop reading and 200 that reset cost those who read nothing that was acked", async (t) => {
+  const { url, app } = await startServer(t);
+  const readers = await Promise.all(
+    Array.from({ length: 5 }, (_, n) => enter(t, url, `reader${n}`, "lobby")),
+  );
+  const raws = await Promise.all(
+    Array.from({ length: 400 }, (_, n) => connectRaw(t, url, `userId=raw${n}&room=lobby`)),
+  );
+  const [sender] = readers as [(typeof readers)[0]];
+  const acked: string[] = [];
+  for (let n = 0; n < 100; n++) {
+    if (n === 20) for (const raw of raws.slice(0, 200)) raw.ws.pause();
+    if (n === 40) for (const raw of raws.slice(200)) raw.ws.terminate();
+    await Promise.all(
+      Array.from({ length: 4 }, async (_, k) => {
+        const text = `${n}.${k} ${"x".repeat(500)}`;
+        const receipt = await sender.ask("chat", text);
+        if (receipt.id) acked.push(`<= ${text}`);
+      }),
+    );
+  }
+  assert.equal(acked.length, 400);
+  // The last messages are acked while the server closes: what was acked was written before the end.
+  const last = Array.from({ length: 50 }, (_, k) =>
+    sender.ask("chat", `last ${k}`).then(
+      () => acked.push(`<= last ${k}`),
+      () => {},
+    ),
+  );
+  const gone = readers.map(({ socket }) => next(socket, "disconnect"));
+  await Promise.race(last);
+  await app.close();
+  await Promise.all(gone);
+  for (const { texts } of readers) {
+    const heard = new Set(texts);
+    assert.deepEqual(
+      acked.filter((text) => !heard.has(text)),
+      [],
+    );
+  }
+});
+
+test("every internal of engine.io, socket.io and ws that the write path leans on is there", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  client(t, url);
+  const [socket] = await arrived;
+  const { conn, client: ioClient, adapter } = socket;
+  const { transport } = conn;
+  const seams: Record<string, boolean> = {
+    "engine.io Server#middlewares": Array.isArray(
+      (io.engine as never as { middlewares: unknown }).middlewares,
+    ),
+    "engine.io Server#createTransport made ours": transport instanceof OutboxTransport,
+    "engine.io Socket#writeBuffer": Array.isArray(conn.writeBuffer),
+    "engine.io Socket#cleanupFn": Array.isArray(conn.cleanupFn) && conn.cleanupFn.length === 1,
+    "engine.io Socket#sentCallbackFn": Array.isArray(conn.sentCallbackFn),
+    "engine.io Socket#readyState can be set": Reflect.set(conn, "readyState", "open"),
+    "engine.io Socket#request":
+      typeof conn.request.url === "string" && typeof conn.request._query === "object",
+    "engine.io Transport#parser": typeof transport.parser.encodePacket === "function",
+    "ws WebSocket#_socket": typeof transport.socket._socket.write === "function",
+    "socket.io Client#conn": ioClient.conn === conn,
+    "socket.io Client#writeToEngine": typeof ioClient.writeToEngine === "function",
+    "socket.io Socket#fns": Array.isArray(socket.fns),
+    "socket.io Socket#notifyOutgoingListeners": typeof socket.notifyOutgoingListeners === "function",
+    "socket.io-adapter Adapter#encoder": typeof adapter.encoder.encode === "function",
+    "socket.io-parser Decoder.isPayloadValid": Reflect.apply(Reflect.get(Decoder, "isPayloadValid"), null, [
+      2,
+      ["x"],
+    ]),
+    "socket.io-parser Decoder#emitReserved":
+      typeof Reflect.get(Decoder.prototype, "emitReserved") === "function",
+  };
+  assert.deepEqual(
+    Object.keys(seams).filter((name) => !seams[name]),
+    [],
+  );
+});
