@@ -7,7 +7,7 @@ import { root } from "./namespaces/root.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { socketio } from "./socketio/plugin.ts";
 
-export type { SocketIOServer } from "./socketio/plugin.ts";
+export type { SocketIOServer } from "./socketio/server.ts";
 
 /** The plugin's options; durations in milliseconds, sizes in bytes. Each has the default of the setting of its name. */
 export type RoomcastOptions = Partial<RoomSettings>;

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type RequestListener, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Engine } from "./engine.ts";
+import type { Server as Engine } from "engine.io";
 
 /**
  * Gives an engine the requests and WebSockets of one path, and leaves all others to whoever had them. A

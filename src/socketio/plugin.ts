@@ -3,24 +3,18 @@ import { dirname, join } from "node:path";
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
-import { Server, type Socket } from "socket.io";
-import { Encoder, PacketType } from "socket.io-parser";
 import { told } from "../errors.ts";
-import {
-  admit,
-  type ConnectionData,
-  call,
-  type Handshake,
-  lose,
-  type Namespace,
-  welcome,
-} from "../namespaces/namespace.ts";
-import type { Failure, ServerEvents } from "../protocol.ts";
-import { OutboxAdapter } from "./adapter.ts";
-import { FastDecoder } from "./decoder.ts";
-import { encodeRes } from "./encode.ts";
-import { Engine, trim } from "./engine.ts";
+import { admit, call, type Handshake, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
+import type { Failure } from "../protocol.ts";
+import { trim } from "./engine.ts";
 import { mount } from "./mount.ts";
+import {
+  fast,
+  type ServerOptions,
+  type Serving,
+  type SocketIOClient,
+  type SocketIOServer,
+} from "./server.ts";
 
 const path = "/socket.io/";
 const clientFiles = join(
@@ -28,64 +22,27 @@ const clientFiles = join(
   "client-dist",
 );
 
-/** What clients send is unknown until a namespace has checked it. */
-type Heard = Record<string, (...args: unknown[]) => void>;
-/** The server as `app.io`: what it hears on `/` and `/chat` is answered by the namespaces and reaches no listener. */
-export type SocketIOServer = Server<Heard, ServerEvents, Record<never, never>, ConnectionData>;
-type Client = Socket<Heard, ServerEvents, Record<never, never>, ConnectionData>;
-
-declare module "fastify" {
-  interface FastifyInstance {
-    /** The Socket.IO server that roomcast runs on. */
-    io: SocketIOServer;
-  }
-}
-
-/** What the Socket.IO server is told; durations in milliseconds, sizes in bytes. */
-export interface SocketIOOptions {
+export interface SocketIOOptions extends ServerOptions {
   namespaces: readonly Namespace[];
-  pingIntervalMs: number;
-  pingTimeoutMs: number;
-  connectTimeoutMs: number;
-  maxPayloadBytes: number;
-  outboxMaxBytes: number;
+  /** Makes the server: ours unless another is given. */
+  makeServer?: typeof fast;
 }
 
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
-  const engine = new Engine(
-    {
-      allowEIO3: true,
-      pingInterval: options.pingIntervalMs,
-      pingTimeout: options.pingTimeoutMs,
-      maxHttpBufferSize: options.maxPayloadBytes,
-    },
-    {
-      maxBytes: options.outboxMaxBytes,
-      onSlowConsumer: () => app.log.warn("a client that does not read is disconnected"),
-    },
-  );
-  const io: SocketIOServer = new Server({
-    adapter: OutboxAdapter,
-    parser: { Encoder, Decoder: FastDecoder },
-    connectTimeout: options.connectTimeoutMs,
-  });
-  io.bind(engine);
-  mount(engine, app.server, path);
-  for (const namespace of options.namespaces) serve(io, namespace, app);
+  const { namespaces, makeServer = fast } = options;
+  const serving = makeServer(options, () => app.log.warn("a client that does not read is disconnected"));
+  mount(serving.engine, app.server, path);
+  for (const namespace of namespaces) serve(serving, namespace, app);
 
-  app.decorate("io", io);
+  app.decorate("io", serving.io);
   app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
   app.addHook("preClose", () => shutDown(app));
 });
 
-function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstance): void {
+function serve({ io, deliverTo }: Serving, namespace: Namespace, { log }: FastifyInstance): void {
   const nsp = io.of(namespace.name);
-  const adapter = nsp.adapter as OutboxAdapter;
-  const prefix = `${PacketType.EVENT}${namespace.name === "/" ? "" : `${namespace.name},`}`;
-  namespace.rooms.deliverBy((key, message) => {
-    adapter.send(key, prefix + encodeRes(message), { type: PacketType.EVENT, data: ["res", message] });
-  });
+  namespace.rooms.deliverBy(deliverTo(nsp));
 
   nsp.use((socket, next) =>
     guarded(
@@ -107,11 +64,11 @@ function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstanc
   });
 
   /** One listener for all, told who by `this`. */
-  function lost(this: Client, reason: string): void {
+  function lost(this: SocketIOClient, reason: string): void {
     guarded(() => lose(namespace, this, { silently: reason === "server shutting down" }));
   }
 
-  function answer(socket: Client, packet: unknown[]): void {
+  function answer(socket: SocketIOClient, packet: unknown[]): void {
     if (socket.conn.readyState !== "open") return;
     const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
     const [event, ...args] = packet;
@@ -140,7 +97,7 @@ function serve(io: SocketIOServer, namespace: Namespace, { log }: FastifyInstanc
 }
 
 /** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */
-function handshakeOf({ handshake: { auth, query, url } }: Client): Handshake {
+function handshakeOf({ handshake: { auth, query, url } }: SocketIOClient): Handshake {
   // Engine.IO keeps the last of a key that is repeated; to read a long query twice is dear, so only then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
   return { userId: auth.userId ?? userId, room: auth.room ?? room };

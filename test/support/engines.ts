@@ -2,25 +2,20 @@ import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { Server } from "socket.io";
-import { Encoder } from "socket.io-parser";
-import { OutboxAdapter } from "../../src/socketio/adapter.ts";
-import { FastDecoder } from "../../src/socketio/decoder.ts";
-import { Engine } from "../../src/socketio/engine.ts";
+import { readOptions } from "../../src/config.ts";
 import { mount } from "../../src/socketio/mount.ts";
+import { fast } from "../../src/socketio/server.ts";
 
-const options = { allowEIO3: true, maxHttpBufferSize: 1e6 };
+const options = readOptions({});
 
-/** Ours: an outbox for each WebSocket. */
 function outbox(http: HttpServer): Server {
-  const engine = new Engine(options, { maxBytes: 4_000_000, onSlowConsumer: () => {} });
-  const io = new Server({ adapter: OutboxAdapter, parser: { Encoder, Decoder: FastDecoder } });
-  io.bind(engine);
+  const { io, engine } = fast(options, () => {});
   mount(engine, http, "/socket.io/");
-  return io;
+  return io as never;
 }
 
-/** Socket.IO as it comes. */
-const stock = (http: HttpServer): Server => new Server(http, options);
+/** Socket.IO as it comes, attached as it comes. */
+const stock = (http: HttpServer): Server => new Server(http, { allowEIO3: true });
 
 /** Both ways a Socket.IO server of an application's own may write. */
 export const engines = { outbox, stock };

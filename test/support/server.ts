@@ -1,7 +1,13 @@
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import type { FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance } from "fastify";
 import { build, type RoomcastOptions } from "../../src/app.ts";
+import { readOptions } from "../../src/config.ts";
+import { chat } from "../../src/namespaces/chat.ts";
+import { root } from "../../src/namespaces/root.ts";
+import { Rooms } from "../../src/rooms/rooms.ts";
+import { socketio } from "../../src/socketio/plugin.ts";
+import { stock } from "../../src/socketio/server.ts";
 
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
@@ -10,6 +16,21 @@ export interface RunningServer {
   app: FastifyInstance;
   /** What it logged, parsed. */
   logs: Record<string, unknown>[];
+}
+
+/** `ENGINE=stock` runs a suite on Socket.IO's own engine, where it must behave as on ours. */
+const stockEngine = process.env.ENGINE === "stock";
+
+const logger = (logs: Record<string, unknown>[]) => ({
+  stream: { write: (line: string) => void logs.push(JSON.parse(line)) },
+});
+
+async function buildOnStock(options: RoomcastOptions): Promise<FastifyInstance> {
+  const app = Fastify();
+  const settings = readOptions(options);
+  const namespaces = [root(new Rooms("/", settings.maxRooms)), chat(new Rooms("/chat", settings.maxRooms))];
+  await app.register(socketio, { ...settings, namespaces, makeServer: stock });
+  return app;
 }
 
 /**
@@ -24,7 +45,7 @@ export async function startServer(
   { port = 0, prepare = (_app: FastifyInstance) => {} } = {},
 ): Promise<RunningServer> {
   const logs: Record<string, unknown>[] = [];
-  const app = await build(options, { stream: { write: (line) => logs.push(JSON.parse(line)) } });
+  const app = await (stockEngine ? buildOnStock(options) : build(options, logger(logs)));
   t.after(() => app.close());
   prepare(app);
   const url = await app.listen({ port, host: "127.0.0.1" });
