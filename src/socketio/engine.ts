@@ -1,3 +1,4 @@
+import { parse } from "node:querystring";
 import { Server, type ServerOptions, Socket, type Transport } from "engine.io";
 import { answerInBinary, wantsBinaryPayloads } from "./eio3.ts";
 import { frame } from "./frame.ts";
@@ -47,6 +48,12 @@ export class Engine extends Server {
     });
   }
 
+  /** A WebSocket's query is read by the quicker of Node's two parsers; Engine.IO takes what it finds. */
+  override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
+    (request as TransportRequest)._query = queryOf(request.url);
+    super.handleUpgrade(request, socket, head);
+  }
+
   override createTransport(name: "polling" | "websocket", request: TransportRequest): Transport {
     // With compression, or without the socket under the WebSocket, the stock transport is the one to use.
     if (name === "websocket" && !this.opts.perMessageDeflate && request.websocket?._socket) {
@@ -69,6 +76,16 @@ export function collect(socket: EngineSocket, bytes: Buffer): boolean {
   if (socket.readyState !== "open" || socket.writeBuffer.length > 0 || socket.observed) return false;
   transport.push(bytes);
   return true;
+}
+
+/** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
+function queryOf(url = ""): Record<string, string> {
+  const query = parse(url.slice(url.indexOf("?") + 1));
+  for (const key in query) {
+    const value = query[key];
+    if (Array.isArray(value)) query[key] = value.at(-1);
+  }
+  return query as Record<string, string>;
 }
 
 /** Gives back what arrays hold in reserve: one that was pushed to keeps room for sixteen more. */

@@ -8,13 +8,7 @@ import { admit, call, type Handshake, lose, type Namespace, welcome } from "../n
 import type { Failure } from "../protocol.ts";
 import { trim } from "./engine.ts";
 import { mount } from "./mount.ts";
-import {
-  fast,
-  type ServerOptions,
-  type Serving,
-  type SocketIOClient,
-  type SocketIOServer,
-} from "./server.ts";
+import { fast, type ServerOptions, type Serving, type SocketIOClient } from "./server.ts";
 
 const path = "/socket.io/";
 const clientFiles = join(
