@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { client, connect, enter, next } from "./support/client.ts";
-import { connectRaw, openRaw } from "./support/raw.ts";
+import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
 test("a connection without a userId goes by its socket id", async (t) => {
@@ -36,6 +36,16 @@ test("the query is shared by the namespaces of a connection, auth is not", async
   const chat = root.socket.io.socket("/chat", { auth: { room: "den" } });
   const [greeting] = await next(chat, "res");
   assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
+});
+
+test("of a key that is repeated in the query Engine.IO takes the last, over both transports", async (t) => {
+  const { url, app } = await startServer(t);
+  const overWebSocket = next(app.io.engine, "connection");
+  await openRaw(t, url, "EIO=4", 3);
+  assert.equal((await overWebSocket)[0].protocol, 4);
+  const overPolling = next(app.io.engine, "connection");
+  await fetch(engineUrl(url, "polling", "EIO=4", 3));
+  assert.equal((await overPolling)[0].protocol, 4);
 });
 
 test("query.room may be repeated, and a room named twice is joined once", async (t) => {

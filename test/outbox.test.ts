@@ -92,7 +92,8 @@ test("frames of every length class are what a WebSocket client reads", async (t)
     server.emit("res", "é".repeat(length));
     assert.equal((await heard)[0].length, length);
   }
-  assert.equal(frame("é".repeat(63)).length, 2 + 126 + 2);
+  const headers = [125, 126, 65_535, 65_536].map((length) => frame("x".repeat(length)).length - length);
+  assert.deepEqual(headers, [2, 4, 4, 10]);
 });
 
 describe("what an application may listen for on a connection is told:", () => {
@@ -109,6 +110,9 @@ describe("what an application may listen for on a connection is told:", () => {
     io.to(id).emit("res", "x");
     await heard;
     assert.deepEqual(told, ['create 2["res","x"]', "flush", "drain"]);
+    const again = next(socket, "res");
+    io.to([id, "elsewhere"]).emit("res", "framed by the stock adapter, in two parts");
+    assert.deepEqual(await again, ["framed by the stock adapter, in two parts"]);
   });
 
   test("and a callback when its packet was written", async (t) => {
@@ -134,9 +138,11 @@ test("volatile packets are heard by who reads, and dropped for who is backed up"
   const raw = await openRaw(t, url);
   raw.send("40");
   const [stalled] = await connection;
+  stalled.join("room");
   const arrived = next(io, "connection");
   const reader = client(t, url);
-  await arrived;
+  const [reading] = await arrived;
+  reading.join("room");
   const heard = new Set<string>();
   reader.on("res", (text) => heard.add(String(text)));
   raw.ws.pause();
@@ -147,9 +153,74 @@ test("volatile packets are heard by who reads, and dropped for who is backed up"
   const waiting = stalled.conn.writeBuffer.length;
   await until(() => {
     io.volatile.emit("res", "volatile");
-    assert.equal(heard.has("volatile"), true);
+    io.to("room").volatile.emit("res", "volatile in a room");
+    assert.equal(heard.has("volatile") && heard.has("volatile in a room"), true);
   });
   assert.equal(stalled.conn.writeBuffer.length, waiting);
+});
+
+for (const end of ["disconnect", "close"] as const) {
+  test(`what was sent in the turn of a ${end} is heard before it`, async (t) => {
+    const { io, url } = await startEngine(t, "outbox");
+    const arrived = next(io, "connection");
+    const socket = client(t, url);
+    const [server] = await arrived;
+    const told: unknown[] = [];
+    socket.on("res", (text) => told.push(text));
+    const gone = next(socket, "disconnect");
+    server.emit("res", "direct");
+    io.to(server.id).emit("res", "last");
+    if (end === "disconnect") server.disconnect(true);
+    else await io.close();
+    await gone;
+    assert.deepEqual(told, ["direct", "last"]);
+  });
+}
+
+test("what is sent while a connection upgrades keeps its order", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  const socket = client(t, url, { transports: ["polling", "websocket"] });
+  const heard: number[] = [];
+  socket.on("res", (n) => heard.push(Number(n)));
+  const [server] = await arrived;
+  let sent = 0;
+  const say = () => server.emit("res", sent++);
+  let going = true;
+  const talk = () => {
+    say();
+    if (going) setImmediate(talk);
+  };
+  const upgraded = next(server.conn, "upgrade");
+  // Before Engine.IO has flushed to the new transport what it kept during the change.
+  server.conn.once("upgrade", say);
+  talk();
+  await upgraded;
+  going = false;
+  say();
+  await until(() => assert.equal(heard.length, sent));
+  assert.deepEqual(
+    heard,
+    Array.from({ length: sent }, (_, n) => n),
+  );
+});
+
+test("one who was disconnected from a namespace hears nothing more of it on the same connection", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  io.of("/other");
+  const arrived = next(io, "connection");
+  const raw = await openRaw(t, url);
+  raw.send("40", "40/other,");
+  await raw.receives(/^40\/other/);
+  const [server] = await arrived;
+  server.join("room");
+  io.to("room").emit("res", "first");
+  await raw.receives(/first/);
+  server.disconnect();
+  io.to("room").emit("res", "second");
+  io.of("/other").emit("res", "marker");
+  await raw.receives(/marker/);
+  assert.ok(!raw.frames.some((received) => received.includes("second")));
 });
 
 test("with compression, the stock transport serves", async (t) => {
