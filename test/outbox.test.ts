@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Adapter } from "socket.io-adapter";
 import { Decoder } from "socket.io-parser";
 import type { Message } from "../src/protocol.ts";
 import { FastDecoder } from "../src/socketio/decoder.ts";
@@ -223,6 +224,109 @@ test("one who was disconnected from a namespace hears nothing more of it on the 
   assert.ok(!raw.frames.some((received) => received.includes("second")));
 });
 
+test("binary data of every kind arrives whole, alone and to a room", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  const socket = client(t, url);
+  const [server] = await arrived;
+  const bytes = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]);
+  const kinds = [
+    Buffer.from(bytes),
+    bytes,
+    bytes.subarray(2, 6),
+    new Uint16Array(bytes.buffer, 2, 2),
+    bytes.buffer,
+  ];
+  for (const data of [...kinds, new DataView(bytes.buffer, 1, 3)]) {
+    const expected = Buffer.from(
+      ArrayBuffer.isView(data)
+        ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+        : new Uint8Array(data),
+    );
+    for (const emit of [() => server.emit("res", data), () => io.to(server.id).emit("res", data)]) {
+      const heard = next(socket, "res");
+      emit();
+      assert.deepEqual(Buffer.from((await heard)[0]), expected);
+    }
+  }
+});
+
+test("a callback is called for a large packet and for one written without options", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  client(t, url);
+  const [{ conn }] = await arrived;
+  await new Promise<void>((resolve) => conn.write(`2["res","${"x".repeat(2_000_000)}"]`, {}, resolve));
+  await new Promise<void>((resolve) => conn.write('2["res","small"]', resolve));
+});
+
+test("one who reads is not ended for a single large packet, nor is one who pings let pile up answers", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const arrived = next(io, "connection");
+  const socket = client(t, url);
+  const [server] = await arrived;
+  const heard = next(socket, "res");
+  server.emit("res", Buffer.alloc(8_000_000));
+  assert.equal((await heard)[0].length, 8_000_000);
+
+  const pinging = next(io.engine, "connection");
+  const raw = await openRaw(t, url, "", 3);
+  const [{ transport }] = await pinging;
+  raw.ws.pause();
+  const gone = next(transport, "close");
+  const flood = setInterval(
+    () => raw.ws.readyState === raw.ws.OPEN && raw.send(...Array(20_000).fill("2")),
+    1,
+  );
+  t.after(() => clearInterval(flood));
+  await gone;
+});
+
+test("a member that a listener takes out of the room does not hear what is being sent", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  const sockets = [];
+  const heard: string[] = [];
+  for (const name of ["first", "second"]) {
+    const arrived = next(io, "connection");
+    client(t, url).on("res", () => heard.push(name));
+    const [socket] = await arrived;
+    socket.join("room");
+    sockets.push(socket);
+  }
+  const [first, second] = sockets;
+  first.onAnyOutgoing(() => second.leave("room"));
+  io.to("room").emit("res", "x");
+  await until(() => assert.equal(heard.length, 1));
+  assert.deepEqual(heard, ["first"]);
+});
+
+test("an adapter of the application's own hears what is said in rooms", async (t) => {
+  const { url, app } = await startServer(t);
+  app.io.adapter(class extends Adapter {} as never);
+  const ann = await enter(t, url, "ann", "lobby");
+  await ann.ask("chat", "over another adapter");
+  await ann.hears("<= over another adapter");
+});
+
+test("what an application put on a request stays there, and what is read of one is there", async (t) => {
+  const { io, url } = await startEngine(t, "outbox");
+  for (const decorated of [true, false]) {
+    io.engine.opts.allowRequest = (request: object, done: (error: null, success: boolean) => void) => {
+      if (decorated) Object.assign(request, { user: "ann" });
+      done(null, true);
+    };
+    const arrived = next(io, "connection");
+    client(t, url, { query: { room: "a" } });
+    const [socket] = await arrived;
+    await new Promise(setImmediate);
+    assert.equal(socket.request.user, decorated ? "ann" : undefined);
+    assert.equal(socket.request.socket.remoteAddress, "127.0.0.1");
+    assert.match(socket.request.url, /room=a/);
+    assert.equal(Object.hasOwn(socket.handshake.query, "room"), true);
+    assert.equal(Object.hasOwn(socket.handshake.query, "room"), true);
+  }
+});
+
 test("with compression, the stock transport serves", async (t) => {
   const { io, url } = await startEngine(t, "outbox");
   io.engine.opts.perMessageDeflate = { threshold: 0 };
@@ -286,9 +390,7 @@ test("every internal of engine.io, socket.io and ws that the write path leans on
   const { conn, client: ioClient, adapter } = socket;
   const { transport } = conn;
   const seams: Record<string, boolean> = {
-    "engine.io Server#middlewares": Array.isArray(
-      (io.engine as never as { middlewares: unknown }).middlewares,
-    ),
+    "engine.io Socket#sendPacket": typeof Object.getPrototypeOf(conn).sendPacket === "function",
     "engine.io Server#createTransport made ours": transport instanceof OutboxTransport,
     "engine.io Socket#writeBuffer": Array.isArray(conn.writeBuffer),
     "engine.io Socket#cleanupFn": Array.isArray(conn.cleanupFn) && conn.cleanupFn.length === 1,

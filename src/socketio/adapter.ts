@@ -6,6 +6,7 @@ type Packet = Parameters<Adapter["broadcast"]>[0];
 
 /** What the adapter needs of the sockets in its namespace. */
 interface Socket {
+  id: string;
   client: { conn: EngineSocket; writeToEngine(packets: string[], options: object): void };
   notifyOutgoingListeners(packet: Packet): void;
 }
@@ -19,7 +20,10 @@ interface Internals {
  * goes straight into the outboxes of its members; all else takes the stock way.
  */
 export class OutboxAdapter extends Adapter {
-  /** The sockets of a room that has been spoken to, so that one need not look each up by its id. */
+  /**
+   * The sockets of a room that has been spoken to, so that one need not look each up by its id. Who joined
+   * before it was connected is not among them; as it connects it joins its own id, and the list is made anew.
+   */
   readonly #members = new Map<string, Socket[]>();
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
@@ -40,8 +44,11 @@ export class OutboxAdapter extends Adapter {
   send(room: string, text: string, packet: Packet): void {
     const bytes = frame(`4${text}`);
     const stock = { preEncoded: true, wsPreEncodedFrame: [bytes] };
-    for (const socket of this.#membersOf(room)) {
+    const members = this.#membersOf(room);
+    for (const socket of members) {
       socket.notifyOutgoingListeners(packet);
+      // A listener may have changed who is in the room.
+      if (this.#members.get(room) !== members && !this.rooms.get(room)?.has(socket.id)) continue;
       const { client } = socket;
       if (!collect(client.conn, bytes)) client.writeToEngine([text], stock);
     }

@@ -1,3 +1,7 @@
+import type { Socket } from "node:net";
+
+const longestJoinBytes = 65_536;
+
 /**
  * The frames that an outbox has collected in this turn, as the last link of a chain. Outboxes that were sent the
  * same frames hold the same batch: the step from one to the next is remembered, and so are the bytes they make.
@@ -30,10 +34,24 @@ export class Batch {
     return this.#next;
   }
 
-  /** All frames in one buffer, made once however many outboxes hold this batch. */
-  get bytes(): Buffer {
-    if (!this.#joined) this.#joined = this.#join();
-    return this.#joined;
+  /**
+   * Writes all frames: in one buffer that is made once however many outboxes hold this batch, or, where that
+   * would be a large copy, as they are.
+   *
+   * @returns false if the socket is to be waited for
+   */
+  writeTo(socket: Socket, done?: () => void): boolean {
+    if (this.size <= longestJoinBytes) {
+      if (!this.#joined) this.#joined = this.#join();
+      return socket.write(this.#joined, done);
+    }
+    const frames: Buffer[] = [];
+    for (let link: Batch | undefined = this; link; link = link.#before) frames.push(link.#frame);
+    socket.cork();
+    while (frames.length > 1) socket.write(frames.pop() as Buffer);
+    const taken = socket.write(this.#frame, done);
+    socket.uncork();
+    return taken;
   }
 
   #join(): Buffer {

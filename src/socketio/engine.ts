@@ -1,7 +1,9 @@
+import { IncomingMessage } from "node:http";
+import { Socket as TcpSocket } from "node:net";
 import { parse } from "node:querystring";
 import { Server, type ServerOptions, Socket, type Transport } from "engine.io";
 import { answerInBinary, wantsBinaryPayloads } from "./eio3.ts";
-import { frame } from "./frame.ts";
+import { type Data, frame } from "./frame.ts";
 import { OutboxTransport, type TransportRequest } from "./outbox.ts";
 
 /** Engine.IO's socket, and what of it is not public. */
@@ -10,12 +12,12 @@ export type EngineSocket = Pick<Socket, "readyState" | "close"> & {
   transport: Transport;
   server: Engine;
   writeBuffer: unknown[];
-  write: typeof write;
+  sendPacket: typeof sendPacket;
   on: typeof on;
   addListener: typeof on;
   /** An application listens for what Engine.IO tells of each packet. */
   observed: boolean;
-  /** What has been handed to Engine.IO since its buffer was last empty, in characters and bytes. */
+  /** What waits in `writeBuffer`, in characters and bytes. */
   waiting?: number;
 };
 
@@ -33,18 +35,23 @@ interface OutboxOptions {
 /** Engine.IO's server with an outbox for each WebSocket, and what old clients need beyond it. */
 export class Engine extends Server {
   readonly outbox: OutboxOptions;
-  declare protected middlewares: never[];
+  /** An application listens on the server for what Engine.IO tells of each packet. */
+  observed = false;
 
   constructor(options: ServerOptions, outbox: OutboxOptions) {
     super(options);
     this.outbox = outbox;
     this.on("connection", (socket: EngineSocket) => {
       trim(socket, "cleanupFn", "sentCallbackFn");
-      socket.write = write;
+      socket.sendPacket = sendPacket;
       socket.on = on;
       socket.addListener = on;
-      socket.observed = this.listenerCount("flush") + this.listenerCount("drain") > 0;
-      if (socket.request.websocket && this.middlewares.length === 0) socket.request = essence(socket.request);
+      socket.observed = false;
+      // After the listeners of the application, which may read the whole request, or put something on it.
+      if (socket.request.websocket) setImmediate(slim, socket);
+    });
+    this.on("newListener", (event) => {
+      if (observing.has(event)) this.observed = true;
     });
   }
 
@@ -73,14 +80,20 @@ export class Engine extends Server {
 export function collect(socket: EngineSocket, bytes: Buffer): boolean {
   const { transport } = socket;
   if (!(transport instanceof OutboxTransport) || !transport.writable) return false;
-  if (socket.readyState !== "open" || socket.writeBuffer.length > 0 || socket.observed) return false;
+  if (
+    socket.readyState !== "open" ||
+    socket.writeBuffer.length > 0 ||
+    socket.observed ||
+    socket.server.observed
+  )
+    return false;
   transport.push(bytes);
   return true;
 }
 
 /** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
 function queryOf(url = ""): Record<string, string> {
-  const query = parse(url.slice(url.indexOf("?") + 1));
+  const query = { ...parse(url.slice(url.indexOf("?") + 1), "&", "=", { maxKeys: 0 }) };
   for (const key in query) {
     const value = query[key];
     if (Array.isArray(value)) query[key] = value.at(-1);
@@ -95,12 +108,19 @@ export function trim(owner: object, ...names: string[]): void {
 }
 
 /**
- * What is read of a request after its connection is made. The rest, some kilobytes of parser and stream, would
- * be kept for as long as the connection; a middleware of the application's may have put something on it, though.
+ * Keeps of a request what is read of it once its connection is made. The rest, some kilobytes of parser and
+ * stream, would be kept as long as the connection. A request that an application has put something on is kept.
  */
-function essence({ headers, url, _query, connection }: TransportRequest): TransportRequest {
-  return { headers, url, _query, connection } as TransportRequest;
+function slim(socket: EngineSocket): void {
+  const { request } = socket;
+  if (Object.keys(request).some((key) => !ordinary.has(key))) return;
+  const { headers, httpVersion, method, url, _query, socket: client } = request;
+  const essence = { headers, httpVersion, method, url, _query, socket: client, client, connection: client };
+  socket.request = essence as unknown as TransportRequest;
 }
+
+/** What every request has, and what Engine.IO puts on it. */
+const ordinary = new Set([...Object.keys(new IncomingMessage(new TcpSocket())), "_query", "websocket"]);
 
 /** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
 const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
@@ -113,27 +133,32 @@ function on(this: EngineSocket, event: string | symbol, listener: () => void): E
   return stockOn.call(this as never, event, listener) as never;
 }
 
-const stockWrite = Socket.prototype.write as unknown as (
+const stockSendPacket = Reflect.get(Socket.prototype, "sendPacket") as (
   this: EngineSocket,
   ...args: unknown[]
-) => EngineSocket;
+) => void;
 
-/** Engine.IO's `write` for every connection: by the outbox where that is safe, and bounded where it is not. */
-function write(
+/** What a packet that waits costs beside its data, in bytes. */
+const packetBytes = 64;
+
+/** Engine.IO's `sendPacket`, by the outbox where that is safe, and bounded where it is not. */
+function sendPacket(
   this: EngineSocket,
-  data: string | Buffer,
-  options?: WriteOptions,
+  type: string,
+  data?: Data,
+  options?: WriteOptions | (() => void),
   callback?: () => void,
-): EngineSocket {
-  if (typeof data === "string" && !callback) {
-    const [encoded] = options?.wsPreEncodedFrame ?? [];
-    const whole = options?.wsPreEncodedFrame?.length === 1 && encoded;
-    if (collect(this, whole || frame(`4${data}`))) return this;
+): void {
+  if (type === "message" && typeof data === "string" && !callback && typeof options !== "function") {
+    const encoded = options?.wsPreEncodedFrame;
+    if (collect(this, encoded?.length === 1 ? (encoded[0] as Buffer) : frame(`4${data}`))) return;
   }
-  if (this.writeBuffer.length === 0) this.waiting = 0;
-  this.waiting = (this.waiting ?? 0) + data.length;
-  if (this.waiting > this.server.outbox.maxBytes && this.readyState === "open") letGo(this);
-  return stockWrite.call(this, data, options, callback);
+  // What comes first is let through whatever its size; what comes behind it is waiting for who does not read.
+  const first = this.writeBuffer.length === 0;
+  const size = packetBytes + (typeof data === "string" ? data.length : (data?.byteLength ?? 0));
+  this.waiting = first ? size : (this.waiting ?? 0) + size;
+  if (!first && this.waiting > this.server.outbox.maxBytes && this.readyState === "open") letGo(this);
+  stockSendPacket.call(this, type, data, options, callback);
 }
 
 /** Ends a connection that does not read, in a way that clients reconnect after. Nothing more is queued for it. */

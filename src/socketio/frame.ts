@@ -1,7 +1,10 @@
+/** What a packet may carry: a text, or binary data as a Buffer, a view or an ArrayBuffer. */
+export type Data = string | ArrayBuffer | ArrayBufferView;
+
 /** The bytes of an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, 5.2). */
-export function frame(data: string | Buffer): Buffer {
+export function frame(data: Data): Buffer {
   const text = typeof data === "string";
-  const length = text ? Buffer.byteLength(data) : data.length;
+  const length = text ? Buffer.byteLength(data) : data.byteLength;
   const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
   const bytes = Buffer.allocUnsafe(start + length);
   bytes[0] = text ? 0x81 : 0x82;
@@ -14,6 +17,9 @@ export function frame(data: string | Buffer): Buffer {
     bytes.writeBigUInt64BE(BigInt(length), 2);
   }
   if (text) bytes.write(data, start);
-  else data.copy(bytes, start);
+  else bytes.set(ArrayBuffer.isView(data) ? octets(data) : new Uint8Array(data), start);
   return bytes;
 }
+
+const octets = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  new Uint8Array(buffer, byteOffset, byteLength);

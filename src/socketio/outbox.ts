@@ -40,6 +40,7 @@ export class OutboxTransport extends Transport {
     this.socket[owner] = this;
     this.socket._socket[owner] = this;
     this.socket.on("message", heard);
+    this.socket.on("ping", pinged);
     this.socket.on("close", closed);
     this.socket.on("error", failed);
     this.socket._socket.on("drain", drained);
@@ -55,24 +56,24 @@ export class OutboxTransport extends Transport {
   }
 
   send(packets: Packet[]): void {
+    this.#sends++;
     for (const packet of packets) {
       const encoded = packet.options?.wsPreEncodedFrame;
-      if (encoded) for (const part of encoded) this.push(part);
+      if (encoded) this.push(...encoded);
       else
         this.parser.encodePacket(packet, this.supportsBinary, (data: string | Buffer) =>
           this.push(frame(data)),
         );
     }
-    this.#sends++;
   }
 
-  /** Adds a frame, or a part of one, to what leaves at the end of this turn. */
-  push(bytes: Buffer): void {
+  /** Adds a frame, in one part or several, to what leaves at the end of this turn. */
+  push(...parts: Buffer[]): void {
     if (this.#batch === undefined) {
       enlist(this);
       this.#batch = empty;
     }
-    this.#batch = this.#batch.with(bytes);
+    for (const part of parts) this.#batch = this.#batch.with(part);
     if (this.#batch.size > longestOutboxBytes) this.flush();
   }
 
@@ -85,7 +86,7 @@ export class OutboxTransport extends Transport {
     this.#sends = 0;
     const tcp = this.socket._socket;
     if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return;
-    const taken = sends ? tcp.write(batch.bytes, () => this.#sent(sends)) : tcp.write(batch.bytes);
+    const taken = batch.writeTo(tcp, sends ? () => this.#sent(sends) : undefined);
     if (!taken) this.writable = false;
   }
 
@@ -132,6 +133,12 @@ function heard(this: Owned<WebSocket>, data: Buffer, isBinary: boolean): void {
   this[owner]?.hear(isBinary ? data : data.toString());
 }
 
+/** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
+function pinged(this: Owned<WebSocket>): void {
+  const transport = this[owner];
+  if (transport && transport.socket._socket.writableLength > longestOutboxBytes) transport.terminate();
+}
+
 function closed(this: Owned<WebSocket>): void {
   this[owner]?.end();
 }
@@ -155,7 +162,13 @@ function enlist(transport: OutboxTransport): void {
 function flushAll(): void {
   const transports = waiting;
   waiting = [];
-  for (const transport of transports) transport.flush();
+  for (const transport of transports) {
+    try {
+      transport.flush();
+    } catch (error) {
+      transport.fail(error as Error);
+    }
+  }
   // Let go of what was sent: the next turn begins a chain of its own.
   empty = Batch.empty();
 }

@@ -65,9 +65,11 @@ export function fast(options: ServerOptions, onSlowConsumer: () => void): Servin
 }
 
 function fastDelivery(nsp: Nsp): Deliver {
-  const adapter = nsp.adapter as OutboxAdapter;
   const prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
   return (key, message) => {
+    const { adapter } = nsp;
+    // An application may have put in an adapter of its own.
+    if (!(adapter instanceof OutboxAdapter)) return void nsp.to(key).emit("res", message);
     adapter.send(key, prefix + encodeRes(message), { type: PacketType.EVENT, data: ["res", message] });
   };
 }
