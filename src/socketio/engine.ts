@@ -114,13 +114,16 @@ export function trim(owner: object, ...names: string[]): void {
 function slim(socket: EngineSocket): void {
   const { request } = socket;
   if (Object.keys(request).some((key) => !ordinary.has(key))) return;
-  const { headers, httpVersion, method, url, _query, socket: client } = request;
-  const essence = { headers, httpVersion, method, url, _query, socket: client, client, connection: client };
+  const { headers, url, _query, socket: client } = request;
+  const essence = { headers, url, _query, socket: client, client, connection: client };
   socket.request = essence as unknown as TransportRequest;
 }
 
-/** What every request has, and what Engine.IO puts on it. */
-const ordinary = new Set([...Object.keys(new IncomingMessage(new TcpSocket())), "_query", "websocket"]);
+/** What every request has, and what Node's server and Engine.IO put on it. */
+const ordinary = new Set([
+  ...Object.keys(new IncomingMessage(new TcpSocket())),
+  ...["parser", "_query", "websocket"],
+]);
 
 /** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
 const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
