@@ -27,12 +27,20 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
   { name: "roomcast", fastify: "5.x" },
 );
 
+/** The time that requests in flight have to end when the server closes. */
+const longestCloseMs = 1_000;
+
 /** The whole server, as the command runs it: the rooms, the page and its health. It does not listen yet. */
 export async function build(
   options: RoomcastOptions,
   logger: FastifyServerOptions["logger"] = false,
 ): Promise<FastifyInstance> {
   const app = Fastify({ logger, logController: new LogController({ disableRequestLogging: true }) });
+  app.addHook("preClose", async () => {
+    // A browser keeps spare connections that are not idle for Node, and would hold up the end for a minute.
+    const late = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);
+    app.server.once("close", () => clearTimeout(late));
+  });
   await app.register(roomcast, options);
   await app.register(http);
   return app;

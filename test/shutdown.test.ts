@@ -79,6 +79,27 @@ test("a request in flight is answered before the end, and its connection not wai
   assert.ok(Date.now() - start < 1_000);
 });
 
+test("connections that ask for nothing, or for a new session, do not hold up the end", async (t) => {
+  const { url, app, port } = await startServer(t);
+  const spare = openTcp(port, "127.0.0.1");
+  const kept = openTcp(port, "127.0.0.1");
+  await Promise.all([once(spare, "connect"), once(kept, "connect")]);
+  const poll = (query: string) =>
+    kept.write(`GET /socket.io/?EIO=4&transport=polling${query} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  poll("");
+  const [opened] = await once(kept, "data");
+  const [, sid] = String(opened).match(/"sid":"([^"]+)"/) ?? [];
+  poll(`&sid=${sid}`);
+  await connect(t, url);
+  const start = Date.now();
+  const closed = app.close();
+  await once(kept, "data");
+  poll("");
+  await closed;
+  assert.equal(app.io.engine.clientsCount, 0);
+  assert.ok(Date.now() - start < 2_000);
+});
+
 test("no member is told of the others' end when the whole server goes", async (t) => {
   const { url, app } = await startServer(t);
   const members = [await enter(t, url, "ann", "lobby"), await enter(t, url, "bob", "lobby")];

@@ -11,7 +11,10 @@ export function mount(engine: Engine, server: Server, path: string): void {
   const others = server.listeners("request") as RequestListener[];
   server.removeAllListeners("request");
   server.on("request", (request, response) => {
-    if (isOurs(request)) engine.handleRequest(request as EngineRequest, response);
+    // On a connection that is still open while the server closes, no new session may begin.
+    if (isOurs(request) && !server.listening && !request.url?.includes("sid=")) {
+      response.writeHead(503, { connection: "close" }).end();
+    } else if (isOurs(request)) engine.handleRequest(request as EngineRequest, response);
     else for (const listener of others) listener.call(server, request, response);
   });
   server.on("upgrade", (request, socket, head) => {
