@@ -5,7 +5,7 @@ import { get } from "node:http";
 import { connect as openTcp } from "node:net";
 import { after, describe, test } from "node:test";
 import { client, connect, enter, next } from "./support/client.ts";
-import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
+import { connectRaw, engineUrl, openPolling, openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
@@ -150,8 +150,7 @@ test("what is sent in the same breath as bye is refused and reaches nobody", asy
 test("bye and what follows it in one polling payload", async (t) => {
   const server = await startServer(t);
   const ann = await enter(t, server.url, "ann", "lobby");
-  const opened = await (await fetch(engineUrl(server.url, "polling", "userId=mallory&room=lobby"))).text();
-  const session = engineUrl(server.url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+  const session = await openPolling(server.url, "userId=mallory&room=lobby");
   const post = (body: string) => fetch(session, { method: "POST", body });
   await post("40");
   await ann.hears("<= mallory join lobby");
@@ -164,8 +163,7 @@ test("bye and what follows it in one polling payload", async (t) => {
 
 test("an event in the same payload as the end of its connection joins nothing", async (t) => {
   const server = await startServer(t);
-  const opened = await (await fetch(engineUrl(server.url, "polling"))).text();
-  const session = engineUrl(server.url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+  const session = await openPolling(server.url);
   await fetch(session, { method: "POST", body: "40" });
   await fetch(session, { method: "POST", body: '42["join","lobby"]\x1e1' });
   const ann = await connect(t, server.url);
@@ -327,8 +325,7 @@ describe("a client that asks for much and takes nothing is let go, and memory st
       const ann = await enter(t, server.url, "ann", long(0));
       const before = megabytes();
       for (let n = 0; n < 10; n++) {
-        const opened = await (await fetch(engineUrl(server.url, "polling"))).text();
-        const session = engineUrl(server.url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+        const session = await openPolling(server.url);
         await fetch(session, { method: "POST", body: `40${JSON.stringify({ room: rooms })}` });
         await fetch(session, { method: "POST", body: chats.join("\x1e") });
       }

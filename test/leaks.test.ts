@@ -6,7 +6,7 @@ import { root } from "../src/namespaces/root.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 import { socketio } from "../src/socketio/plugin.ts";
 import { connect, enter } from "./support/client.ts";
-import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
+import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { until } from "./support/until.ts";
 
 /** A server whose rooms, members, timers and listeners can be counted. */
@@ -50,8 +50,7 @@ test("polling clients that end their session leave nothing behind", async (t) =>
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 50; i++) {
-    const opened = await (await fetch(engineUrl(url, "polling", "room=lobby"))).text();
-    const session = engineUrl(url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+    const session = await openPolling(url, "room=lobby");
     await fetch(session, { method: "POST", body: "40" });
     await fetch(session, { method: "POST", body: '42["join","den"]\x1e42["chat","hi"]\x1e1' });
   }

@@ -1,5 +1,5 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
-import { collect, type EngineSocket } from "./engine.ts";
+import { type EngineSocket, outboxOf } from "./engine.ts";
 import { frame } from "./frame.ts";
 
 type Packet = Parameters<Adapter["broadcast"]>[0];
@@ -50,7 +50,9 @@ export class OutboxAdapter extends Adapter {
       // A listener may have changed who is in the room.
       if (this.#members.get(room) !== members && !this.rooms.get(room)?.has(socket.id)) continue;
       const { client } = socket;
-      if (!collect(client.conn, bytes)) client.writeToEngine([text], stock);
+      const outbox = outboxOf(client.conn);
+      if (outbox) outbox.push(bytes);
+      else client.writeToEngine([text], stock);
     }
   }
 

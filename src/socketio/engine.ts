@@ -73,22 +73,15 @@ export class Engine extends Server {
 }
 
 /**
- * Puts a frame into the outbox of a connection, past Engine.IO's bookkeeping of packets.
+ * The outbox of a connection, for a frame to be put into it past Engine.IO's bookkeeping of packets.
  *
- * @returns false where that is not safe: the packet must then go through Engine.IO
+ * @returns undefined where that is not safe: the packet must then go through Engine.IO
  */
-export function collect(socket: EngineSocket, bytes: Buffer): boolean {
+export function outboxOf(socket: EngineSocket): OutboxTransport | undefined {
   const { transport } = socket;
-  if (!(transport instanceof OutboxTransport) || !transport.writable) return false;
-  if (
-    socket.readyState !== "open" ||
-    socket.writeBuffer.length > 0 ||
-    socket.observed ||
-    socket.server.observed
-  )
-    return false;
-  transport.push(bytes);
-  return true;
+  if (!(transport instanceof OutboxTransport) || !transport.writable) return undefined;
+  if (socket.readyState !== "open" || socket.writeBuffer.length > 0) return undefined;
+  return socket.observed || socket.server.observed ? undefined : transport;
 }
 
 /** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
@@ -153,8 +146,11 @@ function sendPacket(
   callback?: () => void,
 ): void {
   if (type === "message" && typeof data === "string" && !callback && typeof options !== "function") {
-    const encoded = options?.wsPreEncodedFrame;
-    if (collect(this, encoded?.length === 1 ? (encoded[0] as Buffer) : frame(`4${data}`))) return;
+    const outbox = outboxOf(this);
+    if (outbox) {
+      outbox.push(...(options?.wsPreEncodedFrame ?? [frame(`4${data}`)]));
+      return;
+    }
   }
   // What comes first is let through whatever its size; what comes behind it is waiting for who does not read.
   const first = this.writeBuffer.length === 0;

@@ -62,3 +62,9 @@ export async function connectRaw(t: TestContext, url: string, query = ""): Promi
   await raw.receives(/connected!/);
   return raw;
 }
+
+/** Opens a polling session by hand. @returns the address that its polls and posts go to */
+export async function openPolling(url: string, query = ""): Promise<string> {
+  const opened = await (await fetch(engineUrl(url, "polling", query))).text();
+  return engineUrl(url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+}
