@@ -2,10 +2,13 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import closeWithGrace from "close-with-grace";
-import { build } from "./app.ts";
-import { help, readSettings, SettingError } from "./config.ts";
+import type { FastifyInstance } from "fastify";
+import { build, renewCertificate } from "./app.ts";
+import { help } from "./config/help.ts";
+import { readSettings, SettingError } from "./config/read.ts";
+import type { Settings } from "./config/settings.ts";
 
-/** What has not closed by then is dropped with the process. */
+/** What has not closed by then, once all clients were let go, is dropped with the process. */
 const longestCloseMs = 1_800;
 
 const args = process.argv.slice(2);
@@ -15,17 +18,32 @@ else await start();
 
 async function start(): Promise<void> {
   try {
-    const { port, host, logLevel, ...rooms } = readSettings(args, process.env);
-    const app = await build(rooms, { level: logLevel, ...(await lines()) });
-    closeWithGrace({ logger: app.log, delay: 2 * longestCloseMs }, async ({ signal, err }) => {
+    const { port, logLevel, ...options } = readSettings(args, process.env);
+    const app = await build(options, { level: logLevel, ...(await lines()) });
+    const { host, drainDelayMs, drainTimeMs } = options;
+    const delay = drainDelayMs + drainTimeMs + 3 * longestCloseMs;
+    const renewable = options.tlsCert !== undefined;
+    closeWithGrace({ logger: app.log, delay, skip: renewable ? ["SIGHUP"] : [] }, async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, "ended by a fault");
       else app.log.info(`closing on ${signal}`);
+      if (!err) await app.drain();
       await Promise.race([app.close(), sleep(longestCloseMs)]);
     });
+    if (renewable) process.on("SIGHUP", () => renew(app, options));
     await app.listen({ port, host, listenTextResolver: (address) => `roomcast is ready: open ${address}` });
   } catch (error) {
     console.error(sentence(error as NodeJS.ErrnoException));
     process.exit(1);
+  }
+}
+
+/** Reads the certificate again; one that cannot be used changes nothing. */
+function renew(app: FastifyInstance, { tlsCert = "", tlsKey = "" }: Partial<Settings>): void {
+  try {
+    renewCertificate(app, tlsCert, tlsKey);
+    app.log.info("the certificate was read again");
+  } catch (error) {
+    app.log.error(`the certificate stays as it is: ${sentence(error as Error)}`);
   }
 }
 

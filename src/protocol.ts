@@ -1,14 +1,11 @@
 import Type, { type Static } from "typebox";
-import type { ErrorCode } from "./errors.ts";
+import type { Refused } from "./errors.ts";
 
 /*
  * The wire contract on one page: what a client sends, what it hears, what an ack brings.
  * Each schema's `title` names the field and its `description` says what is expected of it; the two make
  * the sentence a client reads when it sends something else.
  */
-
-/** The longest text of a message, in characters. */
-export const maxTextLength = 16_384;
 
 const name = {
   minLength: 1,
@@ -19,15 +16,20 @@ const name = {
 
 export const RoomName = Type.String({ ...name, title: "room" });
 export const UserId = Type.String({ ...name, title: "userId" });
-export const Text = Type.String({
-  maxLength: maxTextLength,
-  title: "text",
-  description: `a string of at most ${maxTextLength.toLocaleString("en")} characters`,
-});
+/** @param maxChars the longest text of a message, in characters */
+export const Text = (maxChars: number) =>
+  Type.String({
+    maxLength: maxChars,
+    title: "text",
+    description: `a string of at most ${maxChars.toLocaleString("en")} characters`,
+  });
+/** A JSON Web Token in its compact form (RFC 7519). */
+export const Token = Type.String({ title: "token", description: "a JSON Web Token" });
 
 export type RoomName = Static<typeof RoomName>;
 export type UserId = Static<typeof UserId>;
-export type Text = Static<typeof Text>;
+export type Text = Static<ReturnType<typeof Text>>;
+export type Token = Static<typeof Token>;
 
 /** The namespaces that a client may connect to; each has rooms of its own. */
 export type NamespaceName = "/" | "/chat";
@@ -63,9 +65,16 @@ export interface Receipt {
   recipients: number;
 }
 
+/** The ack of `auth`: until when the new token holds, and the rooms it has left the connection in. */
+export interface Authorization {
+  /** Milliseconds since the epoch; null for a token that does not expire. */
+  expiresAt: number | null;
+  rooms: RoomName[];
+}
+
 /** What an ack brings instead of its reply when the request failed. */
 export interface Failure {
-  error: { code: ErrorCode; message: string };
+  error: Refused;
 }
 
 /** An ack: always called once, with the reply or with a {@link Failure}. */
@@ -86,6 +95,8 @@ export interface RootEvents {
   notice: (text: Text, ack?: Ack<string>) => void;
   /** Acked with the text of the connection's context, or "". */
   bye: (ack?: Ack<string>) => void;
+  /** Shows a new token of the same user, before the last one has expired or soon after. */
+  auth: (token: Token, ack?: Ack<Authorization>) => void;
 }
 
 /** What a client may send on `/chat`. */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import Fastify from "fastify";
-import { readOptions } from "../src/config.ts";
+import { readOptions } from "../src/config/read.ts";
+import { Health } from "../src/health.ts";
+import { Metrics } from "../src/metrics.ts";
 import { root } from "../src/namespaces/root.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 import { socketio } from "../src/socketio/plugin.ts";
@@ -13,7 +15,9 @@ import { until } from "./support/until.ts";
 async function startCounted(t: TestContext) {
   const rooms = new Rooms("/", 200);
   const app = Fastify();
-  await app.register(socketio, { ...readOptions({}), namespaces: [root(rooms)] });
+  const settings = readOptions({});
+  const namespaces = [root({ rooms, maxTextChars: settings.maxTextChars })];
+  await app.register(socketio, { ...settings, namespaces, metrics: new Metrics(), health: new Health() });
   t.after(() => app.close());
   const url = await app.listen({ port: 0, host: "127.0.0.1" });
   const { engine } = app.io;

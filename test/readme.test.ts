@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { settingRows } from "../src/config.ts";
+import { settingRows } from "../src/config/read.ts";
 import { errors } from "../src/errors.ts";
 import { chat } from "../src/namespaces/chat.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
@@ -28,5 +28,7 @@ test("the README's errors are the errors", () => {
 });
 
 test("the README's events are the events", () => {
-  assert.deepEqual(firstCells("### From the client"), [...chat(new Rooms("/chat", 1)).events.keys()]);
+  assert.deepEqual(firstCells("### From the client"), [
+    ...chat({ rooms: new Rooms("/chat", 1), maxTextChars: 1 }).events.keys(),
+  ]);
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
-import { help, readOptions, readSettings, SettingError, settingRows } from "../src/config.ts";
+import { help } from "../src/config/help.ts";
+import { readOptions, readSettings, SettingError, settingRows } from "../src/config/read.ts";
 import { runCommand } from "./support/command.ts";
 
 test("the defaults are those the help names", () => {
@@ -10,12 +11,25 @@ test("the defaults are those the help names", () => {
     port: 8000,
     host: "127.0.0.1",
     logLevel: "info",
-    pingIntervalMs: 25000,
-    pingTimeoutMs: 20000,
-    connectTimeoutMs: 45000,
-    maxPayloadBytes: 1000000,
-    outboxMaxBytes: 4000000,
+    pingIntervalMs: 25_000,
+    pingTimeoutMs: 20_000,
+    handshakeTimeoutMs: 20_000,
+    handlerTimeoutMs: 5_000,
+    maxPayloadBytes: 1_000_000,
+    maxTextChars: 16_384,
     maxRooms: 200,
+    eventsPerSecond: 100,
+    eventsBurst: 1_000,
+    maxConnections: 10_000,
+    maxConnectionsPerAddress: 1_000,
+    outboxMaxBytes: 1_000_000,
+    outboxAgeMs: 30_000,
+    memoryMaxBytes: 256_000_000,
+    trustProxy: [],
+    origins: [],
+    authGraceMs: 30_000,
+    drainDelayMs: 0,
+    drainTimeMs: 500,
   });
 });
 
@@ -45,6 +59,19 @@ describe("one sentence names what is wrong with a setting:", () => {
     [["--port", "+80"], {}, /^--port must be /],
     [["--ping-interval", "0"], {}, /^--ping-interval must be a whole number of milliseconds from 1 /],
     [["--max-payload", "10"], {}, /^--max-payload must be a whole number of bytes from 1024 /],
+    [["--max-text", "0"], {}, /^--max-text must be a whole number of characters from 1 /],
+    [["--max-text", "5000"], { MAX_PAYLOAD: "5000" }, /^--max-text must be less than MAX_PAYLOAD\.$/],
+    [
+      ["--trust-proxy", "loopback, 10.0.0.300"],
+      {},
+      /^--trust-proxy must be addresses, .*, not "10.0.0.300"\.$/,
+    ],
+    [["--origins", "example.com"], {}, /^--origins must be origins like .*, not "example.com"\.$/],
+    [["--origins", "https://example.com/"], {}, /^--origins must be .*, not "https:\/\/example.com\/"\.$/],
+    [["--origins", "https://a.example,"], {}, /^--origins must be .*, not ""\.$/],
+    [[], { AUTH_SECRET: "too short" }, /^AUTH_SECRET must be at least 32 characters\.$/],
+    [["--auth-jwks", "x"], { AUTH_SECRET: "x".repeat(32) }, /^Give AUTH_SECRET or --auth-jwks, not both\.$/],
+    [["--tls-cert", "x.pem"], {}, /^--tls-cert and --tls-key go together: give both, or neither\.$/],
     [["--port"], {}, /^--port needs a value; see --help\.$/],
     [["--host="], {}, /^--host needs a value; see --help\.$/],
     [["--prot", "80"], {}, /^Unknown setting --prot; see --help\.$/],
@@ -69,12 +96,16 @@ test("the plugin's options are checked as the command's settings are", () => {
   assert.equal(readOptions({ maxRooms: 3 }).maxRooms, 3);
 });
 
-test("help lists every setting with its variable and its default", async (t) => {
+test("help lists every setting with its meaning and its default", async (t) => {
   const command = runCommand(t, ["--port", "nonsense", "--help"]);
   assert.equal(await command.exit(), 0);
   assert.equal(command.stdout.trimEnd(), help());
-  for (const { flag, variable, default: value } of settingRows) {
-    assert.match(help(), new RegExp(`--${flag} +${variable} [^]*\\(default ${value}\\)`));
+  for (const { flag, variable, description, default: value } of settingRows) {
+    assert.equal(variable, flag.toUpperCase().replaceAll("-", "_"));
+    const [, rest = ""] = help().split(`\n  --${flag} `);
+    const [entry = ""] = rest.split("\n  --");
+    assert.ok(entry.trimStart().startsWith(`${description}:`));
+    assert.equal(entry.includes(`(default ${value})`), value !== "none", flag);
   }
   assert.ok(
     help()

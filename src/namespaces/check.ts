@@ -8,15 +8,16 @@ const ajv = new Ajv();
 export type Check = (value: unknown) => void;
 
 /**
- * Compiles the schema of one field. What the check throws is a `bad_payload` whose message is made of the
- * schema's `title` and `description` and names what came instead.
+ * Compiles the schema of one field. What the check throws is a `bad_payload` (for a text that is too long,
+ * `too_large`) whose message is made of the schema's `title` and `description` and names what came instead.
  */
 export function check(schema: TSchema & { title?: string; description?: string }): Check {
   const valid = ajv.compile(schema);
   return (value) => {
     if (valid(value)) return;
+    const isTooLong = schema.title === "text" && valid.errors?.[0]?.keyword === "maxLength";
     throw new ClientError(
-      "bad_payload",
+      isTooLong ? "too_large" : "bad_payload",
       `${schema.title}: expected ${schema.description}, got ${described(value)}.`,
     );
   };

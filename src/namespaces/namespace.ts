@@ -1,38 +1,31 @@
 import Type, { type Static, type TOptional, type TSchema } from "typebox";
 import { ClientError } from "../errors.ts";
-import { type Message, type NamespaceName, RoomName, type ServerEvents, UserId } from "../protocol.ts";
-import type { Member, Rooms } from "../rooms/rooms.ts";
+import { type NamespaceName, RoomName, UserId } from "../protocol.ts";
+import type { Rooms } from "../rooms/rooms.ts";
 import { check } from "./check.ts";
+import type { Connection, ConnectionData } from "./connection.ts";
+import { type Authority, type Grant, mustAllow, watchExpiry } from "./grant.ts";
 
-/** What is remembered of a connection. */
-export interface ConnectionData {
-  readonly userId: UserId;
-  /** The rooms it is in. */
-  rooms: readonly RoomName[];
-  /** The rooms its handshake asked for, joined when it is welcomed. */
-  readonly asked: readonly RoomName[];
-  /** The last message it sent with `chat` or `msg`. */
-  context: Message | null;
-  /** It has said bye or was lost; what it still sends is refused. */
-  closing: boolean;
-}
-
-/** A client on a namespace. A Socket.IO `Socket` is one as it stands. */
-export interface Connection extends Member {
-  readonly data: ConnectionData;
-  /** Sends to this connection alone. */
-  emit<Event extends keyof ServerEvents>(event: Event, ...args: Parameters<ServerEvents[Event]>): unknown;
-  /** Ends it on this namespace; clients do not come back from this by themselves. */
-  disconnect(): unknown;
-}
-
-/** Checks an event's arguments, then handles it: what it returns is the ack, what it throws is the failure. */
+/**
+ * Checks an event's arguments, then handles it: what it returns, or promises, is the ack, what it throws is the
+ * failure.
+ */
 export type Handler = (connection: Connection, args: readonly unknown[]) => unknown;
 
-/** A name, its rooms, and a handler for each event. */
+/** What a namespace is made with. */
+export interface Setup {
+  rooms: Rooms;
+  /** The longest text of a message, in characters. */
+  maxTextChars: number;
+  /** Where given, only who shows a token may come in. */
+  authority?: Authority | undefined;
+}
+
+/** A name, its rooms, who may come in, and a handler for each event. */
 export interface Namespace {
   readonly name: NamespaceName;
   readonly rooms: Rooms;
+  readonly authority?: Authority | undefined;
   readonly events: ReadonlyMap<string, Handler>;
 }
 
@@ -41,15 +34,16 @@ export interface Handshake {
   userId?: unknown;
   /** One room, or an array of them. */
   room?: unknown;
+  token?: unknown;
 }
 
 /** @typeParam Events the events that `protocol.ts` promises; each must have its handler */
-export function namespace<Events>(table: {
-  name: NamespaceName;
-  rooms: Rooms;
-  events: Record<keyof Events, Handler>;
-}): Namespace {
-  return { ...table, events: new Map(Object.entries<Handler>(table.events)) };
+export function namespace<Events>(
+  name: NamespaceName,
+  { rooms, authority }: Setup,
+  events: Record<keyof Events, Handler>,
+): Namespace {
+  return { name, rooms, authority, events: new Map(Object.entries<Handler>(events)) };
 }
 
 type Arguments<Schemas extends readonly TSchema[]> = {
@@ -111,31 +105,43 @@ const mustBeRoom = check(RoomName);
 /**
  * Decides by its handshake whether a client may connect.
  *
- * @param id the name it goes by when it gives none
+ * @param id the name it goes by when it gives none; a token gives it its name
  * @returns what is remembered of the connection; it is in no room before it is welcomed
- * @throws {ClientError} `bad_payload`, `too_many_rooms`
+ * @throws {ClientError} `bad_payload`, `too_many_rooms`, `unauthorized`, `token_expired`, `forbidden`
  */
-export function admit({ rooms }: Namespace, id: string, handshake: Handshake): ConnectionData {
-  const userId = handshake.userId ?? id;
+export function admit(
+  { rooms, authority }: Namespace,
+  id: string,
+  { userId, room, token }: Handshake,
+): ConnectionData | Promise<ConnectionData> {
+  if (!authority) return admitted(rooms, userId ?? id, room, null);
+  return authority.grant(token).then((grant) => admitted(rooms, grant.userId, room, grant));
+}
+
+function admitted(rooms: Rooms, userId: unknown, room: unknown, grant: Grant | null): ConnectionData {
   mustBeUserId(userId);
-  const asked = handshake.room == null ? none : [...new Set([handshake.room].flat())];
+  const asked = room == null ? none : [...new Set([room].flat())];
   asked.forEach(mustBeRoom);
+  for (const name of asked as RoomName[]) mustAllow(grant, name);
   rooms.mustHold(asked.length);
   return {
     userId: userId as UserId,
     rooms: none,
     asked: asked as readonly RoomName[],
     context: null,
-    closing: false,
+    grant,
+    heard: 0,
+    closing: null,
   };
 }
 
 /** Puts an admitted connection into the rooms it asked for, greets it, and tells those rooms. */
-export function welcome({ rooms }: Namespace, connection: Connection): void {
+export function welcome({ rooms, authority }: Namespace, connection: Connection): void {
   const { asked } = connection.data;
   for (const room of asked) rooms.join(connection, room);
   connection.emit("res", rooms.compose(connection, { text: "connected!", state: "notice" }));
   for (const room of asked) announce(rooms, connection, "join", room);
+  if (authority) watchExpiry(connection, authority.graceMs);
 }
 
 /** Tells a room, the newcomer too, that somebody joined it, or those who stay that somebody left. */
@@ -144,23 +150,27 @@ export function announce(rooms: Rooms, connection: Connection, what: "join" | "l
   rooms.publish(rooms.compose(connection, { text, state: "state" }), [room]);
 }
 
-/** Takes a connection out of its rooms for good and says so in each of them. */
-export function depart(rooms: Rooms, connection: Connection, text: string, state: Message["state"]): void {
-  const left = vacate(rooms, connection);
-  rooms.publish(rooms.compose(connection, { text, state, rooms: left }));
+/** Takes a connection that says bye out of its rooms for good and says so in each of them. */
+export function depart(rooms: Rooms, connection: Connection): void {
+  const left = vacate(rooms, connection, "bye");
+  const text = `<= ${connection.data.userId} leaved`;
+  rooms.publish(rooms.compose(connection, { text, state: "state", rooms: left }));
 }
 
-/** Takes a connection that is gone without a bye out of its rooms, and says so in them unless told not to. */
+/** Takes a connection that is gone out of its rooms, and says so in them unless told not to. */
 export function lose(
   { rooms }: Namespace,
   connection: Connection,
+  why: string,
   { silently }: { silently: boolean },
 ): void {
-  if (silently) vacate(rooms, connection);
-  else depart(rooms, connection, "disconnected!", "notice");
+  const left = vacate(rooms, connection, why);
+  if (silently) return;
+  rooms.publish(rooms.compose(connection, { text: "disconnected!", state: "notice", rooms: left }));
 }
 
-function vacate(rooms: Rooms, connection: Connection): readonly RoomName[] {
-  connection.data.closing = true;
+function vacate(rooms: Rooms, connection: Connection, why: string): readonly RoomName[] {
+  connection.data.closing ??= why;
+  clearTimeout(connection.data.expiry);
   return rooms.leaveAll(connection);
 }

@@ -1,10 +1,13 @@
 import Type from "typebox";
-import { type Membership, RoomName, type RootEvents, Text } from "../protocol.ts";
-import type { Rooms } from "../rooms/rooms.ts";
-import { announce, type Connection, depart, type Handler, on } from "./namespace.ts";
+import { ClientError } from "../errors.ts";
+import { type Membership, RoomName, type RootEvents, Text, Token } from "../protocol.ts";
+import type { Connection } from "./connection.ts";
+import { allows, mustAllow, watchExpiry } from "./grant.ts";
+import { announce, depart, type Handler, on, type Setup } from "./namespace.ts";
 
 /** What one can do in rooms: the events that every namespace hears. */
-export const talk = (rooms: Rooms): Record<keyof RootEvents, Handler> => {
+export const talk = ({ rooms, maxTextChars, authority }: Setup): Record<keyof RootEvents, Handler> => {
+  const text = Text(maxTextChars);
   const membership = (connection: Connection, room: RoomName): Membership => ({
     room,
     rooms: [...connection.data.rooms],
@@ -13,6 +16,7 @@ export const talk = (rooms: Rooms): Record<keyof RootEvents, Handler> => {
 
   return {
     join: on(RoomName, (connection, room) => {
+      mustAllow(connection.data.grant, room);
       if (rooms.join(connection, room)) announce(rooms, connection, "join", room);
       return membership(connection, room);
     }),
@@ -23,27 +27,43 @@ export const talk = (rooms: Rooms): Record<keyof RootEvents, Handler> => {
       return membership(connection, room);
     }),
 
-    chat: on(Text, Type.Optional(RoomName), (connection, text, room) => {
+    chat: on(text, Type.Optional(RoomName), (connection, said, room) => {
       if (room !== undefined) rooms.mustBeIn(connection, room);
       const to = room === undefined ? connection.data.rooms : [room];
-      const message = rooms.compose(connection, { text: `<= ${text}`, state: "normal", rooms: to });
+      const message = rooms.compose(connection, { text: `<= ${said}`, state: "normal", rooms: to });
       connection.data.context = message;
       return { id: message.id, rooms: message.rooms, recipients: rooms.publish(message) };
     }),
 
-    notice: on(Text, (connection, text) => {
-      const reply = `have ${text}`;
+    notice: on(text, (connection, said) => {
+      const reply = `have ${said}`;
       connection.emit("reply", reply);
       return reply;
     }),
 
     bye: on((connection) => {
-      const { context, userId } = connection.data;
+      const { context } = connection.data;
       connection.emit("bye", context);
-      depart(rooms, connection, `<= ${userId} leaved`, "state");
+      depart(rooms, connection);
       // The ack is sent when this returns; a connection that was ended before would lose it.
       setImmediate(() => connection.disconnect());
       return context?.text ?? "";
+    }),
+
+    auth: on(Token, async (connection, token) => {
+      if (!authority) throw new ClientError("unknown_event", "This server asks for no token.");
+      const grant = await authority.grant(token);
+      const { data } = connection;
+      if (data.closing) throw new ClientError("closing");
+      if (grant.userId !== data.userId) throw new ClientError("forbidden", "The token is another user's.");
+      data.grant = grant;
+      watchExpiry(connection, authority.graceMs);
+      for (const room of data.rooms) {
+        if (allows(grant, room)) continue;
+        rooms.leave(connection, room);
+        announce(rooms, connection, "leave", room);
+      }
+      return { expiresAt: grant.expiresAt ?? null, rooms: [...data.rooms] };
     }),
   };
 };

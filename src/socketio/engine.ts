@@ -1,13 +1,13 @@
-import { IncomingMessage } from "node:http";
-import { Socket as TcpSocket } from "node:net";
-import { parse } from "node:querystring";
 import { Server, type ServerOptions, Socket, type Transport } from "engine.io";
-import { answerInBinary, wantsBinaryPayloads } from "./eio3.ts";
+import { type Ending, endings } from "../errors.ts";
+import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { type Data, frame } from "./frame.ts";
 import { OutboxTransport, type TransportRequest } from "./outbox.ts";
+import { answerInBinary, waitForReaders, wantsBinaryPayloads } from "./polling.ts";
+import { queryOf, slim, trim } from "./request.ts";
 
 /** Engine.IO's socket, and what of it is not public. */
-export type EngineSocket = Pick<Socket, "readyState" | "close"> & {
+export type EngineSocket = Pick<Socket, "readyState" | "close" | "protocol"> & {
   request: TransportRequest;
   transport: Transport;
   server: Engine;
@@ -15,40 +15,49 @@ export type EngineSocket = Pick<Socket, "readyState" | "close"> & {
   sendPacket: typeof sendPacket;
   on: typeof on;
   addListener: typeof on;
+  onClose(reason: string): void;
   /** An application listens for what Engine.IO tells of each packet. */
   observed: boolean;
-  /** What waits in `writeBuffer`, in characters and bytes. */
-  waiting?: number;
+  /** What waits in `writeBuffer`. */
+  waitingBytes?: number;
 };
 
 interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
 }
 
-interface OutboxOptions {
-  /** A connection for which more than this waits is ended, in characters and bytes. */
-  maxBytes: number;
-  /** Hears of each connection that is ended so. */
-  onSlowConsumer: () => void;
+/** What was moved since the start, in bytes: WebSocket frames as they are, the bodies of polls. */
+export interface Traffic {
+  bytesIn: number;
+  bytesOut: number;
 }
 
-/** Engine.IO's server with an outbox for each WebSocket, and what old clients need beyond it. */
+/** Engine.IO's server with an outbox for each WebSocket, bounds on what waits, and what old clients need beyond it. */
 export class Engine extends Server {
-  readonly outbox: OutboxOptions;
+  readonly backlog: Backlog;
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
+  /** The most that an outbox collects before it is written, in bytes. */
+  readonly longestBatchBytes: number;
   /** An application listens on the server for what Engine.IO tells of each packet. */
   observed = false;
 
-  constructor(options: ServerOptions, outbox: OutboxOptions) {
+  /** Hears why, of each session that the server ends. */
+  readonly onEnding: (reason: Ending) => void;
+
+  constructor(options: ServerOptions, bounds: BacklogBounds, onEnding: (reason: Ending) => void) {
     super(options);
-    this.outbox = outbox;
-    this.on("connection", (socket: EngineSocket) => {
-      trim(socket, "cleanupFn", "sentCallbackFn");
-      socket.sendPacket = sendPacket;
-      socket.on = on;
-      socket.addListener = on;
-      socket.observed = false;
+    this.onEnding = onEnding;
+    this.longestBatchBytes = bounds.outboxMaxBytes;
+    this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
+    this.on("connection", (connection: EngineSocket) => {
+      trim(connection, "cleanupFn", "sentCallbackFn");
+      connection.sendPacket = sendPacket;
+      connection.on = on;
+      connection.addListener = on;
+      connection.observed = false;
+      own(connection, connection.transport);
       // After the listeners of the application, which may read the whole request, or put something on it.
-      if (socket.request.websocket) setImmediate(slim, socket);
+      if (connection.request.websocket) setImmediate(slim, connection);
     });
     this.on("newListener", (event) => {
       if (observing.has(event)) this.observed = true;
@@ -62,6 +71,13 @@ export class Engine extends Server {
   }
 
   override createTransport(name: "polling" | "websocket", request: TransportRequest): Transport {
+    const transport = this.#transportFor(name, request);
+    const upgrading = this.clients[request._query.sid ?? ""] as unknown as EngineSocket | undefined;
+    if (upgrading) own(upgrading, transport);
+    return transport;
+  }
+
+  #transportFor(name: "polling" | "websocket", request: TransportRequest): Transport {
     // With compression, or without the socket under the WebSocket, the stock transport is the one to use.
     if (name === "websocket" && !this.opts.perMessageDeflate && request.websocket?._socket) {
       return new OutboxTransport(request);
@@ -70,6 +86,38 @@ export class Engine extends Server {
     if (name === "polling" && wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }
+
+  override close(): this {
+    this.backlog.close();
+    return super.close();
+  }
+}
+
+/** Tells a transport whose it is. */
+function own(connection: EngineSocket, transport: Transport): void {
+  const { server } = connection;
+  if (transport instanceof OutboxTransport) transport.connection = connection;
+  else if (transport.name === "polling")
+    waitForReaders(transport, server.traffic, () => server.backlog.took(connection));
+}
+
+/**
+ * Ends a connection in a way that clients come back from by themselves. Nothing more is queued for it; who reads
+ * still hears what was sent, and a WebSocket the reason.
+ */
+export function end(connection: EngineSocket, reason: Ending): void {
+  if (connection.readyState !== "open") return;
+  connection.readyState = "closing";
+  connection.server.onEnding(reason);
+  // Not in the midst of whatever was being sent to it, or heard from it.
+  setImmediate(() => {
+    const { transport } = connection;
+    if (transport instanceof OutboxTransport) {
+      transport.farewell = [endings[reason], reason];
+      if (reason === "slow consumer") transport.terminate();
+    } else transport.discard();
+    connection.onClose(reason);
+  });
 }
 
 /**
@@ -77,46 +125,12 @@ export class Engine extends Server {
  *
  * @returns undefined where that is not safe: the packet must then go through Engine.IO
  */
-export function outboxOf(socket: EngineSocket): OutboxTransport | undefined {
-  const { transport } = socket;
+export function outboxOf(connection: EngineSocket): OutboxTransport | undefined {
+  const { transport } = connection;
   if (!(transport instanceof OutboxTransport) || !transport.writable) return undefined;
-  if (socket.readyState !== "open" || socket.writeBuffer.length > 0) return undefined;
-  return socket.observed || socket.server.observed ? undefined : transport;
+  if (connection.readyState !== "open" || connection.writeBuffer.length > 0) return undefined;
+  return connection.observed || connection.server.observed ? undefined : transport;
 }
-
-/** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
-function queryOf(url = ""): Record<string, string> {
-  const query = { ...parse(url.slice(url.indexOf("?") + 1), "&", "=", { maxKeys: 0 }) };
-  for (const key in query) {
-    const value = query[key];
-    if (Array.isArray(value)) query[key] = value.at(-1);
-  }
-  return query as Record<string, string>;
-}
-
-/** Gives back what arrays hold in reserve: one that was pushed to keeps room for sixteen more. */
-export function trim(owner: object, ...names: string[]): void {
-  const arrays = owner as Record<string, unknown[]>;
-  for (const name of names) arrays[name] = arrays[name]?.slice() ?? [];
-}
-
-/**
- * Keeps of a request what is read of it once its connection is made. The rest, some kilobytes of parser and
- * stream, would be kept as long as the connection. A request that an application has put something on is kept.
- */
-function slim(socket: EngineSocket): void {
-  const { request } = socket;
-  if (Object.keys(request).some((key) => !ordinary.has(key))) return;
-  const { headers, url, _query, socket: client } = request;
-  const essence = { headers, url, _query, socket: client, client, connection: client };
-  socket.request = essence as unknown as TransportRequest;
-}
-
-/** What every request has, and what Node's server and Engine.IO put on it. */
-const ordinary = new Set([
-  ...Object.keys(new IncomingMessage(new TcpSocket())),
-  ...["parser", "_query", "websocket"],
-]);
 
 /** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
 const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
@@ -134,10 +148,7 @@ const stockSendPacket = Reflect.get(Socket.prototype, "sendPacket") as (
   ...args: unknown[]
 ) => void;
 
-/** What a packet that waits costs beside its data, in bytes. */
-const packetBytes = 64;
-
-/** Engine.IO's `sendPacket`, by the outbox where that is safe, and bounded where it is not. */
+/** Engine.IO's `sendPacket`, by the outbox where that is safe, and counted where it is not. */
 function sendPacket(
   this: EngineSocket,
   type: string,
@@ -145,27 +156,20 @@ function sendPacket(
   options?: WriteOptions | (() => void),
   callback?: () => void,
 ): void {
+  const given = typeof options === "function" ? undefined : options;
   if (type === "message" && typeof data === "string" && !callback && typeof options !== "function") {
     const outbox = outboxOf(this);
     if (outbox) {
-      outbox.push(...(options?.wsPreEncodedFrame ?? [frame(`4${data}`)]));
+      outbox.push(...(given?.wsPreEncodedFrame ?? [frame(`4${data}`)]));
       return;
     }
   }
-  // What comes first is let through whatever its size; what comes behind it is waiting for who does not read.
-  const first = this.writeBuffer.length === 0;
-  const size = packetBytes + (typeof data === "string" ? data.length : (data?.byteLength ?? 0));
-  this.waiting = first ? size : (this.waiting ?? 0) + size;
-  if (!first && this.waiting > this.server.outbox.maxBytes && this.readyState === "open") letGo(this);
+  this.server.backlog.wait(this, bytesOf(data, given));
   stockSendPacket.call(this, type, data, options, callback);
 }
 
-/** Ends a connection that does not read, in a way that clients reconnect after. Nothing more is queued for it. */
-function letGo(socket: EngineSocket): void {
-  socket.readyState = "closing";
-  socket.server.outbox.onSlowConsumer();
-  setImmediate(() => {
-    if (socket.transport instanceof OutboxTransport) socket.transport.terminate();
-    else socket.close(true);
-  });
+function bytesOf(data: Data | undefined, options: WriteOptions | undefined): number {
+  const [framed] = options?.wsPreEncodedFrame ?? [];
+  if (framed) return framed.length;
+  return data === undefined ? 0 : Buffer.byteLength(data as string);
 }

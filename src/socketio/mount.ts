@@ -1,25 +1,39 @@
 import { type IncomingMessage, type RequestListener, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import cors from "cors";
 import type { Server as Engine } from "engine.io";
+import type { Refusal } from "./gate.ts";
+
+/** Says why a request is turned away, if it is. */
+export type Doorkeeper = (request: IncomingMessage) => Refusal | undefined;
+
+/** Every origin that gets so far is allowed. Clients before 3.0 send cookies, if only a proxy's. */
+const shareWithOrigin = cors({ origin: true, credentials: true });
 
 /**
- * Gives an engine the requests and WebSockets of one path, and leaves all others to whoever had them. A
- * WebSocket that nobody else listens for is refused at once.
+ * Gives an engine the requests and WebSockets of one path, as far as the doorkeeper lets them in, and leaves all
+ * others to whoever had them. A WebSocket that nobody else listens for is refused at once.
  */
-export function mount(engine: Engine, server: Server, path: string): void {
+export function mount(engine: Engine, server: Server, path: string, refusalOf: Doorkeeper): void {
   const isOurs = ({ url = "" }: IncomingMessage) => url === path || url.startsWith(`${path}?`);
   const others = server.listeners("request") as RequestListener[];
   server.removeAllListeners("request");
   server.on("request", (request, response) => {
-    // On a connection that is still open while the server closes, no new session may begin.
-    if (isOurs(request) && !server.listening && !request.url?.includes("sid=")) {
-      response.writeHead(503, { connection: "close" }).end();
-    } else if (isOurs(request)) engine.handleRequest(request as EngineRequest, response);
-    else for (const listener of others) listener.call(server, request, response);
+    if (!isOurs(request)) {
+      for (const listener of others) listener.call(server, request, response);
+      return;
+    }
+    const refusal = refusalOf(request);
+    if (refusal) refuse(response, refusal);
+    else if (request.headers.origin === undefined) engine.handleRequest(request as EngineRequest, response);
+    else shareWithOrigin(request, response, () => engine.handleRequest(request as EngineRequest, response));
   });
   server.on("upgrade", (request, socket, head) => {
-    if (isOurs(request) && isWebSocket(request)) engine.handleUpgrade(request as EngineRequest, socket, head);
-    else if (server.listenerCount("upgrade") === 1) decline(server, request, socket as Socket);
+    if (isOurs(request) && isWebSocket(request)) {
+      const refusal = refusalOf(request);
+      if (refusal) refuse(responseTo(request, socket as Socket), refusal);
+      else engine.handleUpgrade(request as EngineRequest, socket, head);
+    } else if (server.listenerCount("upgrade") === 1) decline(server, request, socket as Socket);
   });
 }
 
@@ -27,22 +41,30 @@ type EngineRequest = Parameters<Engine["handleRequest"]>[0];
 
 const isWebSocket = ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket";
 
-/**
- * Answers as if no upgrade had been asked for, as a server may (RFC 9110, 7.8): curl and Java ask for h2c with
- * every plain request. Node has let go of the connection by now, so it ends with the answer, and a body on it
- * cannot be read.
- */
-function decline(server: Server, request: IncomingMessage, socket: Socket): void {
+function refuse(response: ServerResponse, { code, status, message, retryAfterSeconds }: Refusal): void {
+  if (retryAfterSeconds !== undefined) response.setHeader("retry-after", retryAfterSeconds);
+  response.writeHead(status, { "content-type": "application/json", connection: "close" });
+  response.end(JSON.stringify({ code, message }));
+}
+
+/** A way to answer a request that Node has let go of; its connection ends with the answer. */
+function responseTo(request: IncomingMessage, socket: Socket): ServerResponse {
   // Without a listener, a connection reset in this moment would end the process.
   socket.on("error", () => socket.destroy());
-  const hasBody = request.headers["content-length"] || request.headers["transfer-encoding"];
-  if (isWebSocket(request) || hasBody) {
-    socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    return;
-  }
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
   response.on("finish", () => socket.end());
-  server.emit("request", request, response);
+  return response;
+}
+
+/**
+ * Answers as if no upgrade had been asked for, as a server may (RFC 9110, 7.8): curl and Java ask for h2c with
+ * every plain request. A body on it cannot be read any more.
+ */
+function decline(server: Server, request: IncomingMessage, socket: Socket): void {
+  const response = responseTo(request, socket);
+  const hasBody = request.headers["content-length"] || request.headers["transfer-encoding"];
+  if (isWebSocket(request) || hasBody) response.writeHead(404, { connection: "close" }).end();
+  else server.emit("request", request, response);
 }

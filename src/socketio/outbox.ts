@@ -2,6 +2,7 @@ import type { Socket as TcpSocket } from "node:net";
 import { type Server, Transport } from "engine.io";
 import type { WebSocket } from "ws";
 import { Batch } from "./batch.ts";
+import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
 
 type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEncodedFrame?: Buffer[] } };
@@ -16,9 +17,6 @@ const longestCloseMs = 1_000;
 const owner = Symbol("transport");
 type Owned<T> = T & { [owner]?: OutboxTransport };
 
-/** More than this is not collected but written at once, so that a long turn holds no more. */
-const longestOutboxBytes = 1_000_000;
-
 /**
  * Engine.IO's WebSocket transport with an outbox: frames are collected and leave in one write at the end of
  * the turn of the event loop in which they were sent. Transports that collected the same frames share one
@@ -29,6 +27,10 @@ const longestOutboxBytes = 1_000_000;
  */
 export class OutboxTransport extends Transport {
   readonly socket: Owned<WebSocket> & { _socket: Owned<TcpSocket> };
+  /** Whose it is; while a handshake or an upgrade is going on, nobody's. */
+  connection: EngineSocket | undefined;
+  /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
+  declare farewell?: readonly [code: number, reason: string];
   /** What was collected in this turn. */
   #batch: Batch | undefined;
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
@@ -74,7 +76,8 @@ export class OutboxTransport extends Transport {
       this.#batch = empty;
     }
     for (const part of parts) this.#batch = this.#batch.with(part);
-    if (this.#batch.size > longestOutboxBytes) this.flush();
+    // So that a long turn holds no more than may wait at all.
+    if (this.connection && this.#batch.size > this.connection.server.longestBatchBytes) this.flush();
   }
 
   /** Writes what was collected. */
@@ -87,13 +90,23 @@ export class OutboxTransport extends Transport {
     const tcp = this.socket._socket;
     if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return;
     const taken = batch.writeTo(tcp, sends ? () => this.#sent(sends) : undefined);
-    if (!taken) this.writable = false;
+    const { connection } = this;
+    if (connection) connection.server.traffic.bytesOut += batch.size;
+    if (taken) return;
+    this.writable = false;
+    connection?.server.backlog.left(connection, batch.size);
+  }
+
+  /** What was written and has not left this process. */
+  get unreadBytes(): number {
+    return this.socket._socket.writableLength;
   }
 
   /** Writes what was collected and closes; a client that does not answer in time is cut off. */
   doClose(done?: () => void): void {
     this.flush();
-    this.socket.close();
+    const [code, reason] = this.farewell ?? [];
+    this.socket.close(code, reason);
     const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
     this.socket.once("close", () => clearTimeout(late));
     done?.();
@@ -104,8 +117,14 @@ export class OutboxTransport extends Transport {
     this.socket.terminate();
   }
 
-  hear(data: string | Buffer): void {
-    this.onData(data);
+  hear(data: Buffer, isBinary: boolean): void {
+    if (this.connection) this.connection.server.traffic.bytesIn += data.length;
+    this.onData(isBinary ? data : data.toString());
+  }
+
+  /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
+  answered(): void {
+    if (this.connection && this.unreadBytes > this.connection.server.longestBatchBytes) this.terminate();
   }
 
   fail(error: Error): void {
@@ -119,6 +138,7 @@ export class OutboxTransport extends Transport {
   ready(): void {
     if (this.writable) return;
     this.writable = true;
+    this.connection?.server.backlog.took(this.connection);
     this.emit("ready");
   }
 
@@ -130,13 +150,11 @@ export class OutboxTransport extends Transport {
 // All connections share these few listeners, which find their transport on what they are called on.
 
 function heard(this: Owned<WebSocket>, data: Buffer, isBinary: boolean): void {
-  this[owner]?.hear(isBinary ? data : data.toString());
+  this[owner]?.hear(data, isBinary);
 }
 
-/** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
 function pinged(this: Owned<WebSocket>): void {
-  const transport = this[owner];
-  if (transport && transport.socket._socket.writableLength > longestOutboxBytes) transport.terminate();
+  this[owner]?.answered();
 }
 
 function closed(this: Owned<WebSocket>): void {

@@ -1,14 +1,17 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
-import { told } from "../errors.ts";
-import { admit, call, type Handshake, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
-import type { Failure } from "../protocol.ts";
-import { trim } from "./engine.ts";
+import type { Health } from "../health.ts";
+import { type Count, type Metrics, Tally } from "../metrics.ts";
+import type { Namespace } from "../namespaces/namespace.ts";
+import { drain } from "./drain.ts";
+import { Gate, type GateOptions } from "./gate.ts";
 import { mount } from "./mount.ts";
-import { fast, type ServerOptions, type Serving, type SocketIOClient } from "./server.ts";
+import { fast, type ServerOptions, type Serving } from "./server.ts";
+import { type SessionOptions, Sessions } from "./sessions.ts";
 
 const path = "/socket.io/";
 const clientFiles = join(
@@ -16,95 +19,72 @@ const clientFiles = join(
   "client-dist",
 );
 
-export interface SocketIOOptions extends ServerOptions {
+export interface SocketIOOptions extends ServerOptions, GateOptions, SessionOptions {
   namespaces: readonly Namespace[];
+  metrics: Metrics;
+  health: Health;
+  drainDelayMs: number;
+  drainTimeMs: number;
   /** Makes the server: ours unless another is given. */
   makeServer?: typeof fast;
 }
 
+declare module "fastify" {
+  interface FastifyInstance {
+    /**
+     * Lets go of all clients before the app is closed: `/readyz` says so, then no new session may begin, then
+     * connections end one after the other, what was sent to them first.
+     */
+    drain(): Promise<void>;
+  }
+}
+
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
-  const { namespaces, makeServer = fast } = options;
-  const serving = makeServer(options, () => app.log.warn("a client that does not read is disconnected"));
-  mount(serving.engine, app.server, path);
-  for (const namespace of namespaces) serve(serving, namespace, app);
-
-  app.decorate("io", serving.io);
-  app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
-  app.addHook("preClose", () => shutDown(app));
-});
-
-function serve({ io, deliverTo }: Serving, namespace: Namespace, { log }: FastifyInstance): void {
-  const nsp = io.of(namespace.name);
-  namespace.rooms.deliverBy(deliverTo(nsp));
-
-  nsp.use((socket, next) =>
-    guarded(
-      () => {
-        socket.data = admit(namespace, socket.id, handshakeOf(socket));
-        next();
-      },
-      (error) => next(Object.assign(new Error(error.message), { data: error })),
-    ),
-  );
-
-  nsp.on("connection", (socket) => {
-    // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
-    // on the stack, which 40,000 of them overflow.
-    socket.use((packet) => answer(socket, packet));
-    trim(socket, "fns");
-    socket.on("disconnect", lost);
-    guarded(() => welcome(namespace, socket));
+  const { namespaces, metrics, health, makeServer = fast } = options;
+  const serving = makeServer(options, (reason) => metrics.endings.add([reason]));
+  const { engine, io } = serving;
+  const gate = new Gate(options, health);
+  const sessions = new Sessions(serving, options, { metrics, health, log: app.log });
+  for (const namespace of namespaces) sessions.serve(namespace);
+  gate.watch(engine);
+  mount(engine, app.server, path, (request) => {
+    const refusal = gate.refusal(request);
+    if (!refusal) return undefined;
+    metrics.refusals.add([refusal.code]);
+    app.log.info({ address: gate.addressOf(request), code: refusal.code }, `turned away: ${refusal.message}`);
+    return refusal;
+  });
+  metrics.read({
+    connections: () => namespaces.flatMap(({ name }) => connectionsOf(serving, name)),
+    sessions: () => engine.clientsCount,
+    rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.count]),
+    traffic: serving.traffic,
+    outboxes: serving.outboxes,
   });
 
-  /** One listener for all, told who by `this`. */
-  function lost(this: SocketIOClient, reason: string): void {
-    guarded(() => lose(namespace, this, { silently: reason === "server shutting down" }));
+  app.decorate("io", io);
+  app.decorate("drain", async () => {
+    health.leaving = true;
+    await sleep(options.drainDelayMs);
+    health.closed = true;
+    await Promise.allSettled(sessions.pending);
+    await drain(engine, options.drainTimeMs);
+  });
+  app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
+  app.addHook("preClose", async () => {
+    health.closed = true;
+    // Stops listening first, so that nobody reconnects to a server that is going away.
+    app.server.close();
+    await io.close();
+  });
+});
+
+/** How many are in a namespace, by their transport and the version of their protocol. */
+function connectionsOf({ io }: Serving, name: string): Count[] {
+  const tally = new Tally();
+  for (const { conn } of io.of(name).sockets.values()) {
+    tally.add([name, conn.transport.name, String(conn.protocol)]);
   }
-
-  function answer(socket: SocketIOClient, packet: unknown[]): void {
-    if (socket.conn.readyState !== "open") return;
-    const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
-    const [event, ...args] = packet;
-    guarded(
-      () => {
-        const reply = call(namespace, socket, event, args);
-        ack?.(reply);
-      },
-      (error) => {
-        if (ack) ack({ error });
-        else socket.emit("error", { event: String(event).slice(0, 128), error });
-      },
-    );
-  }
-
-  /** The one place where what is thrown becomes what a client is told; a fault of ours is logged. */
-  function guarded(action: () => void, refuse: (error: Failure["error"]) => void = () => {}): void {
-    try {
-      action();
-    } catch (thrown) {
-      const error = told(thrown);
-      if (error.code === "internal") log.error({ err: thrown }, "a handler failed");
-      refuse(error);
-    }
-  }
-}
-
-/** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */
-function handshakeOf({ handshake: { auth, query, url } }: SocketIOClient): Handshake {
-  // Engine.IO keeps the last of a key that is repeated; to read a long query twice is dear, so only then.
-  const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
-  return { userId: auth.userId ?? userId, room: auth.room ?? room };
-}
-
-function repeated(url: string): Handshake {
-  const query = new URL(url, "http://localhost").searchParams;
-  const userIds = query.getAll("userId");
-  return { userId: userIds.length > 1 ? userIds : userIds[0], room: query.getAll("room") };
-}
-
-/** Stops listening first, so that nobody reconnects to a server that is going away. */
-async function shutDown({ io, server }: FastifyInstance): Promise<void> {
-  server.close();
-  await io.close();
+  return [...tally.counts];
 }

@@ -1,13 +1,15 @@
 import { Server as StockEngine } from "engine.io";
 import { Server, type Socket, type Namespace as SocketIONamespace } from "socket.io";
 import { Encoder, PacketType } from "socket.io-parser";
-import type { ConnectionData } from "../namespaces/namespace.ts";
+import type { Ending } from "../errors.ts";
+import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
 import type { Deliver } from "../rooms/rooms.ts";
 import { OutboxAdapter } from "./adapter.ts";
+import type { BacklogBounds } from "./backlog.ts";
 import { FastDecoder } from "./decoder.ts";
 import { encodeRes } from "./encode.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type EngineSocket, end, type Traffic } from "./engine.ts";
 
 /** What clients send is unknown until a namespace has checked it. */
 type Heard = Record<string, (...args: unknown[]) => void>;
@@ -26,19 +28,25 @@ declare module "fastify" {
 }
 
 /** Durations in milliseconds, sizes in bytes. */
-export interface ServerOptions {
+export interface ServerOptions extends BacklogBounds {
   pingIntervalMs: number;
   pingTimeoutMs: number;
-  connectTimeoutMs: number;
+  handshakeTimeoutMs: number;
   maxPayloadBytes: number;
-  outboxMaxBytes: number;
 }
 
-/** A Socket.IO server, its engine, and how a message gets from a room to the members in a namespace of it. */
+/** A Socket.IO server, its engine, and what the rest of the edge needs of the two. */
 export interface Serving {
   io: SocketIOServer;
   engine: StockEngine;
+  /** How a message gets from a room to the members in a namespace. */
   deliverTo(nsp: Nsp): Deliver;
+  /** Ends a client's connection, in a way that it comes back from. */
+  end(socket: SocketIOClient, reason: Ending): void;
+  /** What was moved since the start. */
+  traffic(): Traffic;
+  /** What was sent and not taken, in bytes: of all, and of the worst. */
+  outboxes(): { total: number; worst: number };
 }
 
 const engineOptions = ({ pingIntervalMs, pingTimeoutMs, maxPayloadBytes }: ServerOptions) => ({
@@ -51,17 +59,24 @@ const engineOptions = ({ pingIntervalMs, pingTimeoutMs, maxPayloadBytes }: Serve
 /**
  * Socket.IO with the write path of ours.
  *
- * @param onSlowConsumer hears of each connection that is ended because its client does not read
+ * @param onEnding hears why, of each session that the server ends
  */
-export function fast(options: ServerOptions, onSlowConsumer: () => void): Serving {
-  const engine = new Engine(engineOptions(options), { maxBytes: options.outboxMaxBytes, onSlowConsumer });
+export function fast(options: ServerOptions, onEnding: (reason: Ending) => void): Serving {
+  const engine = new Engine(engineOptions(options), options, onEnding);
   const io: SocketIOServer = new Server({
     adapter: OutboxAdapter,
     parser: { Encoder, Decoder: FastDecoder },
-    connectTimeout: options.connectTimeoutMs,
+    connectTimeout: options.handshakeTimeoutMs,
   });
   io.bind(engine);
-  return { io, engine, deliverTo: fastDelivery };
+  return {
+    io,
+    engine,
+    deliverTo: fastDelivery,
+    end: ({ conn }, reason) => end(conn as never as EngineSocket, reason),
+    traffic: () => engine.traffic,
+    outboxes: () => engine.backlog.bytes,
+  };
 }
 
 function fastDelivery(nsp: Nsp): Deliver {
@@ -74,10 +89,17 @@ function fastDelivery(nsp: Nsp): Deliver {
   };
 }
 
-/** Socket.IO as it comes, which the tests run beside ours. It bounds no backlog. */
+/** Socket.IO as it comes, which the tests run beside ours. It bounds no backlog and counts nothing. */
 export function stock(options: ServerOptions): Serving {
   const engine = new StockEngine(engineOptions(options));
-  const io: SocketIOServer = new Server({ connectTimeout: options.connectTimeoutMs });
+  const io: SocketIOServer = new Server({ connectTimeout: options.handshakeTimeoutMs });
   io.bind(engine);
-  return { io, engine, deliverTo: (nsp) => (key, message) => void nsp.to(key).emit("res", message) };
+  return {
+    io,
+    engine,
+    deliverTo: (nsp) => (key, message) => void nsp.to(key).emit("res", message),
+    end: ({ conn }) => conn.close(),
+    traffic: () => ({ bytesIn: 0, bytesOut: 0 }),
+    outboxes: () => ({ total: 0, worst: 0 }),
+  };
 }

@@ -2,7 +2,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { Server } from "socket.io";
-import { readOptions } from "../../src/config.ts";
+import { readOptions } from "../../src/config/read.ts";
 import { mount } from "../../src/socketio/mount.ts";
 import { fast } from "../../src/socketio/server.ts";
 
@@ -10,7 +10,7 @@ const options = readOptions({});
 
 function outbox(http: HttpServer): Server {
   const { io, engine } = fast(options, () => {});
-  mount(engine, http, "/socket.io/");
+  mount(engine, http, "/socket.io/", () => undefined);
   return io as never;
 }
 

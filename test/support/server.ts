@@ -1,11 +1,10 @@
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import Fastify, { type FastifyInstance } from "fastify";
-import { build, type RoomcastOptions } from "../../src/app.ts";
-import { readOptions } from "../../src/config.ts";
-import { chat } from "../../src/namespaces/chat.ts";
-import { root } from "../../src/namespaces/root.ts";
-import { Rooms } from "../../src/rooms/rooms.ts";
+import { type BuildOptions, build, namespaces } from "../../src/app.ts";
+import { readOptions } from "../../src/config/read.ts";
+import { Health } from "../../src/health.ts";
+import { Metrics } from "../../src/metrics.ts";
 import { socketio } from "../../src/socketio/plugin.ts";
 import { stock } from "../../src/socketio/server.ts";
 
@@ -25,11 +24,16 @@ const logger = (logs: Record<string, unknown>[]) => ({
   stream: { write: (line: string) => void logs.push(JSON.parse(line)) },
 });
 
-async function buildOnStock(options: RoomcastOptions): Promise<FastifyInstance> {
+async function buildOnStock(options: BuildOptions): Promise<FastifyInstance> {
   const app = Fastify();
   const settings = readOptions(options);
-  const namespaces = [root(new Rooms("/", settings.maxRooms)), chat(new Rooms("/chat", settings.maxRooms))];
-  await app.register(socketio, { ...settings, namespaces, makeServer: stock });
+  await app.register(socketio, {
+    ...settings,
+    namespaces: namespaces(settings),
+    metrics: new Metrics(),
+    health: new Health(),
+    makeServer: stock,
+  });
   return app;
 }
 
@@ -41,7 +45,7 @@ async function buildOnStock(options: RoomcastOptions): Promise<FastifyInstance> 
  */
 export async function startServer(
   t: TestContext,
-  options: RoomcastOptions = {},
+  options: BuildOptions = {},
   { port = 0, prepare = (_app: FastifyInstance) => {} } = {},
 ): Promise<RunningServer> {
   const logs: Record<string, unknown>[] = [];

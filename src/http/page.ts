@@ -24,8 +24,8 @@ const contentSecurityPolicy = {
   },
 };
 
-/** What a browser or an operator asks of the server by HTTP: the page to try it on, and its health. */
-export async function http(app: FastifyInstance): Promise<void> {
+/** The page to try the server on. */
+export async function page(app: FastifyInstance): Promise<void> {
   // Served over plain HTTP as a rule: no header may send a browser to HTTPS.
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false });
   app.register(serveStatic, { root: asset });
@@ -35,5 +35,4 @@ export async function http(app: FastifyInstance): Promise<void> {
     allowedPath: (path) => path.endsWith(".js"),
     decorateReply: false,
   });
-  app.get("/healthz", () => ({ status: "ok" }));
 }

@@ -1,0 +1,148 @@
+import { parseArgs } from "node:util";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import ipaddr from "ipaddr.js";
+import { RoomSettings, Settings } from "./settings.ts";
+
+/** A setting that cannot be used. The message is one sentence for whoever gave it. */
+export class SettingError extends Error {}
+
+/** What a schema says of its setting. */
+interface Facts {
+  title?: string;
+  description: string;
+  default?: string | number | string[];
+  type?: string;
+  enum?: string[];
+  minimum?: number;
+  maximum?: number;
+}
+const facts = Settings.properties as object as Record<string, Facts>;
+
+const units = { Ms: " of milliseconds", Bytes: " of bytes", Chars: " of characters" };
+
+const ajv = new Ajv({ useDefaults: true });
+const proxyNames = new Set(["loopback", "linklocal", "uniquelocal"]);
+ajv.addFormat(
+  "proxy",
+  (proxy) => proxyNames.has(proxy) || ipaddr.isValid(proxy) || ipaddr.isValidCIDR(proxy),
+);
+const validSettings = ajv.compile<Settings>(Settings);
+const validRoomSettings = ajv.compile<RoomSettings>(RoomSettings);
+
+/** One row of the settings table, as the help and the README print it. */
+export interface SettingRow {
+  flag: string;
+  variable: string;
+  expected: string;
+  default: string;
+  description: string;
+}
+
+/** The settings table, in words. */
+export const settingRows: readonly SettingRow[] = Object.entries(facts).map(([name, fact]) => ({
+  flag: flagOf(name),
+  variable: variableOf(name),
+  expected: expected(name, fact),
+  default: fact.default === undefined || Array.isArray(fact.default) ? "none" : String(fact.default),
+  description: fact.description,
+}));
+
+/**
+ * The settings of the command: flags, then variables (an empty one counts as left out), then defaults.
+ *
+ * @param args the command's arguments, without `--help` and `--version`
+ * @throws {SettingError} for a flag that does not exist, a value that is out of bounds, or two that contradict
+ */
+export function readSettings(args: string[], env: Record<string, string | undefined>): Settings {
+  const flags = readFlags(args);
+  const given: Record<string, unknown> = {};
+  const sources: Record<string, string> = {};
+  for (const [name, fact] of Object.entries(facts)) {
+    const flag = flags.get(flagOf(name));
+    const value = flag ?? (env[variableOf(name)] || undefined);
+    if (value === undefined) continue;
+    given[name] = parsed(value, fact);
+    sources[name] = flag === undefined ? variableOf(name) : `--${flagOf(name)}`;
+  }
+  const settings = filled(validSettings, given, (name) => sources[name] ?? `--${flagOf(name)}`);
+  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined))
+    throw new SettingError("--tls-cert and --tls-key go together: give both, or neither.");
+  return settings;
+}
+
+/**
+ * The options of the Fastify plugin, with their defaults.
+ *
+ * @throws {SettingError} for an option that does not exist, a value that is out of bounds, or two that contradict
+ */
+export function readOptions(options: object): RoomSettings {
+  return filled(validRoomSettings, options as Record<string, unknown>, (name) => `roomcast's option ${name}`);
+}
+
+function readFlags(args: string[]): Map<string, string> {
+  const names = Object.keys(facts).map(flagOf);
+  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
+  const flags = new Map<string, string>();
+  for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
+    if (token.kind !== "option")
+      throw new SettingError(`Unexpected argument ${args[token.index]}; see --help.`);
+    if (!Object.hasOwn(options, token.name))
+      throw new SettingError(`Unknown setting ${token.rawName}; see --help.`);
+    if (!token.value || token.value.startsWith("--"))
+      throw new SettingError(`${token.rawName} needs a value; see --help.`);
+    flags.set(token.name, token.value);
+  }
+  return flags;
+}
+
+/** A list's items are separated by commas; only digits are a number: not "1e4", not "0x10", not " ". */
+function parsed(value: string, { type, minimum }: Facts): unknown {
+  if (type === "array") return value.split(",").map((item) => item.trim());
+  return minimum !== undefined && /^\d+$/.test(value) ? Number(value) : value;
+}
+
+function filled<T extends RoomSettings>(
+  valid: ValidateFunction<T>,
+  given: Readonly<Record<string, unknown>>,
+  sourceOf: (name: string) => string,
+): T {
+  const settings: unknown = { ...given };
+  if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, sourceOf);
+  if (settings.maxTextChars >= settings.maxPayloadBytes)
+    throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
+  if (settings.authSecret !== undefined && settings.authJwks !== undefined)
+    throw new SettingError(`Give ${sourceOf("authSecret")} or ${sourceOf("authJwks")}, not both.`);
+  return settings;
+}
+
+function refused(
+  [{ params, instancePath }]: [ErrorObject],
+  given: Readonly<Record<string, unknown>>,
+  sourceOf: (name: string) => string,
+): SettingError {
+  if (params.additionalProperty)
+    return new SettingError(`${sourceOf(params.additionalProperty)} does not exist.`);
+  const [, name = "", index] = instancePath.split("/");
+  const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
+  const shown = typeof value === "string" ? JSON.stringify(value) : value;
+  const wanted = expected(name, facts[name] as Facts);
+  // A key is not for a terminal or a log, however wrong it is.
+  return new SettingError(
+    `${sourceOf(name)} must be ${wanted}${name === "authSecret" ? "" : `, not ${shown}`}.`,
+  );
+}
+
+function expected(name: string, { title, enum: choices, minimum, maximum }: Facts): string {
+  if (choices) return `one of ${choices.join(", ")}`;
+  if (minimum === undefined) return String(title);
+  const unit = Object.entries(units).find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
+  return `a whole number${unit} from ${minimum} to ${maximum}`;
+}
+
+function flagOf(name: string): string {
+  return name.replace(/(Ms|Bytes|Chars)$/, "").replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}
+
+function variableOf(name: string): string {
+  return flagOf(name).replaceAll("-", "_").toUpperCase();
+}

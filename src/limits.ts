@@ -1,0 +1,92 @@
+/*
+ * Numbers that are no settings, and the arithmetic of limits: nothing here knows of sockets or clocks.
+ */
+
+/** How far two clocks may differ, in seconds, when a token's times are judged. */
+export const clockSkewSeconds = 5;
+
+/** The delay of the event loop beyond which the server says that it is not ready for more, in milliseconds. */
+export const overloadDelayMs = 500;
+
+/** The length of a token beyond which it is not looked at, in characters. */
+export const longestTokenChars = 8_192;
+
+/**
+ * A token bucket for the events of one connection, and one like it for its patience: who goes on after being
+ * refused, faster than twice the rate, uses that up.
+ */
+export class Rate {
+  #tokens: number;
+  #patience: number;
+  #at: number;
+
+  /** @param now milliseconds, of any clock that is not set back */
+  constructor(burst: number, now: number) {
+    this.#tokens = burst;
+    this.#patience = burst;
+    this.#at = now;
+  }
+
+  /**
+   * Takes a token for an event.
+   *
+   * @returns 0 if there was one, else in how many milliseconds there will be; Infinity if patience is used up
+   */
+  take(perSecond: number, burst: number, now: number): number {
+    const gained = ((now - this.#at) * perSecond) / 1_000;
+    this.#at = now;
+    this.#tokens = Math.min(burst, this.#tokens + gained);
+    this.#patience = Math.min(burst, this.#patience + gained);
+    if (this.#tokens >= 1) {
+      this.#tokens--;
+      return 0;
+    }
+    if (--this.#patience < 0) return Number.POSITIVE_INFINITY;
+    return Math.ceil(((1 - this.#tokens) * 1_000) / perSecond);
+  }
+}
+
+/** How many there are of each key; a key that has none is forgotten. */
+export class Counts {
+  readonly #counts = new Map<string, number>();
+
+  of(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+
+  add(key: string): void {
+    this.#counts.set(key, this.of(key) + 1);
+  }
+
+  remove(key: string): void {
+    const left = this.of(key) - 1;
+    if (left > 0) this.#counts.set(key, left);
+    else this.#counts.delete(key);
+  }
+}
+
+/** Whether an origin is in a list of exact ones, of `https://*.example.com` for any below it, or of `*` for all. */
+export function originIn(list: readonly string[], origin: string): boolean {
+  return list.some((allowed) => {
+    const [before, after] = allowed.toLowerCase().split("*.", 2) as [string, string | undefined];
+    if (allowed === "*" || after === undefined) return allowed === "*" || before === origin.toLowerCase();
+    const below = origin.toLowerCase();
+    return (
+      below.startsWith(before) &&
+      below.endsWith(`.${after}`) &&
+      below.length > before.length + after.length + 1
+    );
+  });
+}
+
+/** Whether a room is in a list of exact names and of `team-*` for all that begin so. */
+export function roomIn(list: readonly string[], room: string): boolean {
+  return list.some((allowed) =>
+    allowed.endsWith("*") ? room.startsWith(allowed.slice(0, -1)) : allowed === room,
+  );
+}
+
+/** When each of so many goodbyes is due, in milliseconds from the first, for them to be spread over a time. */
+export function spread(count: number, overMs: number): number[] {
+  return Array.from({ length: count }, (_, n) => (n * overMs) / count);
+}

@@ -1,0 +1,162 @@
+import { cpuUsage, memoryUsage } from "node:process";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** A count and the values of its labels. */
+export type Count = [labels: string[], count: number];
+
+/** Counts that cost no more than an entry of a Map until they are read. */
+export class Tally {
+  readonly #counts = new Map<string, Count>();
+
+  add(labels: string[], count = 1): void {
+    const key = labels.join("\n");
+    const known = this.#counts.get(key);
+    if (known) known[1] += count;
+    else this.#counts.set(key, [labels, count]);
+  }
+
+  get counts(): Iterable<Count> {
+    return this.#counts.values();
+  }
+}
+
+/** What is not counted but looked up when it is asked for. Sizes in bytes. */
+export interface Sources {
+  /** By namespace, transport and version of the Engine.IO protocol. */
+  connections(): Iterable<Count>;
+  sessions(): number;
+  /** By namespace. */
+  rooms(): Iterable<Count>;
+  traffic(): { bytesIn: number; bytesOut: number };
+  outboxes(): { total: number; worst: number };
+}
+
+const loopSampleMs = 100;
+const handlerBuckets = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
+const loopBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/** All that is counted, as Prometheus reads it (text format 0.0.4): times in seconds, sizes in bytes. */
+export class Metrics {
+  readonly registry = new Registry();
+  /** By namespace, event and outcome: `ok` or a code of `errors.ts`. */
+  readonly events = new Tally();
+  /** By namespace. */
+  readonly deliveries = new Tally();
+  /** By namespace. */
+  readonly connects = new Tally();
+  /** By namespace and reason. */
+  readonly disconnects = new Tally();
+  /** By reason: sessions that the server ended. */
+  readonly endings = new Tally();
+  /** By code: those that were turned away, at the door or at a namespace. */
+  readonly refusals = new Tally();
+  /** How late the event loop was lately, in milliseconds. */
+  loopDelayMs = 0;
+  readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
+  readonly #loop = this.#histogram("event_loop_delay_seconds", "How late the event loop is", loopBuckets);
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    this.#counter("events_total", "Events heard", ["namespace", "event", "outcome"], this.events);
+    this.#counter("deliveries_total", "Copies of messages handed out", ["namespace"], this.deliveries);
+    this.#counter("connects_total", "Connections to a namespace", ["namespace"], this.connects);
+    this.#counter("disconnects_total", "Connections that ended", ["namespace", "reason"], this.disconnects);
+    this.#counter("endings_total", "Sessions that the server ended", ["reason"], this.endings);
+    this.#counter("refusals_total", "Clients turned away", ["code"], this.refusals);
+    this.#ofTheProcess();
+    let due = performance.now() + loopSampleMs;
+    this.#timer = setInterval(() => {
+      const delayMs = Math.max(0, performance.now() - due);
+      due = performance.now() + loopSampleMs;
+      this.#loop.observe(delayMs / 1_000);
+      this.loopDelayMs += (delayMs - this.loopDelayMs) / 5;
+    }, loopSampleMs).unref();
+  }
+
+  /** From now on the gauges are read from these. */
+  read({ connections, sessions, rooms, traffic, outboxes }: Sources): void {
+    const one = (value: number): Count[] => [[[], value]];
+    this.#gauge("connections", "Connections now", ["namespace", "transport", "protocol"], connections);
+    this.#gauge("sessions", "Engine.IO sessions now", [], () => one(sessions()));
+    this.#gauge("rooms", "Rooms now", ["namespace"], rooms);
+    this.#gauge("outbox_bytes", "Sent and not taken, in all", [], () => one(outboxes().total));
+    this.#gauge("outbox_worst_bytes", "Sent and not taken, of the worst", [], () => one(outboxes().worst));
+    const counter = (name: string, help: string, value: () => number) =>
+      this.#counter(name, help, [], {
+        get counts() {
+          return one(value());
+        },
+      });
+    counter("received_bytes_total", "Bytes of packets received", () => traffic().bytesIn);
+    counter("sent_bytes_total", "Bytes of packets sent", () => traffic().bytesOut);
+  }
+
+  /** An event was answered. */
+  handled(namespace: string, event: string, outcome: string, startMs: number): void {
+    this.events.add([namespace, event, outcome]);
+    this.#handlers.observe((performance.now() - startMs) / 1_000);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #ofTheProcess(): void {
+    const registers = [this.registry];
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge("process_resident_memory_bytes", "Resident memory", () => memoryUsage.rss());
+    gauge("nodejs_heap_size_used_bytes", "Heap in use", () => memoryUsage().heapUsed);
+    gauge("nodejs_external_memory_bytes", "Memory of buffers", () => memoryUsage().external);
+    gauge("process_start_time_seconds", "Start, since the epoch", () => performance.timeOrigin / 1_000);
+    new Counter({
+      name: "process_cpu_seconds_total",
+      help: "User and system CPU time",
+      registers,
+      collect() {
+        const { user, system } = cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+  }
+
+  #counter(name: string, help: string, labelNames: string[], tally: { counts: Iterable<Count> }): void {
+    const registers = [this.registry];
+    new Counter({
+      name: `roomcast_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const [labels, count] of tally.counts) this.labels(...labels).inc(count);
+      },
+    });
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], counts: () => Iterable<Count>): void {
+    const registers = [this.registry];
+    new Gauge({
+      name: `roomcast_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const [labels, count] of counts()) this.labels(...labels).set(count);
+      },
+    });
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram({ name: `roomcast_${name}`, help, buckets, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Server as Engine, Socket } from "engine.io";
+import { endings } from "../errors.ts";
+import { spread } from "../limits.ts";
+import { OutboxTransport } from "./outbox.ts";
+
+/** The time that clients have to take what was sent and to answer the close, in milliseconds. */
+const longestFarewellMs = 1_000;
+
+/**
+ * Ends all sessions over a time, so that those who reconnect do not come as one herd; each hears first what was
+ * sent to it. Resolves when all have gone, or have not within a second of the last goodbye.
+ */
+export async function drain(engine: Engine, overMs: number): Promise<void> {
+  const { clients } = engine as unknown as { clients: Record<string, Socket> };
+  const connections = Object.values(clients);
+  const start = performance.now();
+  const dues = spread(connections.length, overMs);
+  for (const [index, connection] of connections.entries()) {
+    const early = (dues[index] ?? 0) - (performance.now() - start);
+    if (early > 1) await sleep(early);
+    const { transport } = connection;
+    if (transport instanceof OutboxTransport) {
+      transport.farewell = [endings["server shutting down"], "server shutting down"];
+    }
+    connection.close();
+  }
+  const late = performance.now() + longestFarewellMs;
+  while (engine.clientsCount > 0 && performance.now() < late) await sleep(10);
+}

@@ -1,0 +1,122 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import proxyAddr from "@fastify/proxy-addr";
+import type { Server as Engine, Socket } from "engine.io";
+import ipaddr from "ipaddr.js";
+import { type RefusalCode, refusals } from "../errors.ts";
+import type { Health } from "../health.ts";
+import { Counts, originIn } from "../limits.ts";
+
+/** An Engine.IO session, and whom it counts for. */
+export type Visitor = Pick<Socket, "request" | "on" | "close"> & { address: string };
+
+export interface GateOptions {
+  /** Web origins whose pages may connect, beside the server's own. */
+  origins: readonly string[];
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks, or names that proxy-addr knows. */
+  trustProxy: string[];
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+}
+
+/** Why a request is turned away, and when to come again. */
+export interface Refusal {
+  code: RefusalCode;
+  status: number;
+  message: string;
+  retryAfterSeconds?: number;
+}
+
+const retryAfterSeconds = 5;
+
+/** Decides by its request alone whether a client may begin, or go on with, a session. */
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #health: Health;
+  readonly #trusts: ReturnType<typeof proxyAddr.compile>;
+  readonly #addresses = new Counts();
+  #sessions = 0;
+
+  constructor(options: GateOptions, health: Health) {
+    this.#options = options;
+    this.#health = health;
+    this.#trusts = proxyAddr.compile(options.trustProxy);
+    health.heed(() =>
+      this.#sessions >= options.maxConnections ? "as many connections as there may be" : undefined,
+    );
+  }
+
+  /** Why this request is turned away; undefined if it is not. */
+  refusal(request: IncomingMessage): Refusal | undefined {
+    const { origin } = request.headers;
+    if (origin !== undefined && !isOwnOrigin(request, origin) && !originIn(this.#options.origins, origin)) {
+      return refused(
+        "origin_not_allowed",
+        `The origin ${origin} may not connect: --origins does not list it.`,
+      );
+    }
+    return request.url?.includes("sid=") ? undefined : this.#newSession(request);
+  }
+
+  #newSession(request: IncomingMessage): Refusal | undefined {
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    if (this.#health.closed) return refused("draining", "The server is about to stop.");
+    if (this.#sessions >= maxConnections)
+      return refused(
+        "server_full",
+        `The server has ${maxConnections} connections, as many as --max-connections allows.`,
+      );
+    if (this.#addresses.of(this.addressOf(request)) >= maxConnectionsPerAddress)
+      return refused(
+        "too_many_connections",
+        `One address may have ${maxConnectionsPerAddress} connections: see --max-connections-per-address, and --trust-proxy if a proxy stands between.`,
+      );
+    return undefined;
+  }
+
+  /** Counts the sessions of an engine, by their addresses. */
+  watch(engine: Engine): void {
+    const gate = this;
+    engine.on("connection", (visitor: Visitor) => {
+      visitor.address = this.addressOf(visitor.request);
+      this.#sessions++;
+      this.#addresses.add(visitor.address);
+      visitor.on("close", left);
+      // Several may have asked before the first of them was counted.
+      const { maxConnections, maxConnectionsPerAddress } = this.#options;
+      const isOneTooMany = this.#addresses.of(visitor.address) > maxConnectionsPerAddress;
+      if (isOneTooMany || this.#sessions > maxConnections) visitor.close(true);
+    });
+
+    /** One listener for all, told who by `this`. */
+    function left(this: Visitor): void {
+      gate.#sessions--;
+      gate.#addresses.remove(this.address);
+    }
+  }
+
+  /**
+   * Whom a request counts for: the client's address as far as proxies are trusted. IPv6 counts by the network of
+   * 64 bits, which is what one customer is given (RFC 6177).
+   */
+  addressOf(request: IncomingMessage): string {
+    const address =
+      this.#options.trustProxy.length > 0 ? proxyAddr(request, this.#trusts) : request.socket.remoteAddress;
+    if (!address?.includes(":") || !ipaddr.isValid(address)) return address?.slice(0, 64) ?? "";
+    const parsed = ipaddr.process(address);
+    if (parsed.kind() === "ipv4") return parsed.toString();
+    return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
+  }
+}
+
+function refused(code: RefusalCode, message: string): Refusal {
+  const status = refusals[code];
+  return status === 403 ? { code, status, message } : { code, status, message, retryAfterSeconds };
+}
+
+/** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */
+function isOwnOrigin({ headers, socket }: IncomingMessage, origin: string): boolean {
+  const [scheme, host] = origin.toLowerCase().split("://", 2);
+  if (socket instanceof TLSSocket && scheme !== "https") return false;
+  return host === headers.host?.toLowerCase();
+}

@@ -1,0 +1,190 @@
+import type { FastifyBaseLogger } from "fastify";
+import { ClientError, type Refused, told } from "../errors.ts";
+import type { Health } from "../health.ts";
+import type { Metrics } from "../metrics.ts";
+import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
+import type { Visitor } from "./gate.ts";
+import { Arrivals, handshakeOf } from "./handshake.ts";
+import { Meter, type MeterOptions } from "./meter.ts";
+import { trim } from "./request.ts";
+import type { Serving, SocketIOClient } from "./server.ts";
+
+export interface SessionOptions extends MeterOptions {
+  /** The time that an event or a handshake has to be answered. */
+  handlerTimeoutMs: number;
+}
+
+interface Surroundings {
+  metrics: Metrics;
+  health: Health;
+  log: FastifyBaseLogger;
+}
+
+/**
+ * Serves namespaces to those who come: each handshake and each event passes the limits here, is answered, counted
+ * and, where that matters, logged.
+ */
+export class Sessions {
+  /** What was asked and is not answered yet. */
+  readonly pending = new Set<Promise<unknown>>();
+  readonly #serving: Serving;
+  readonly #options: SessionOptions;
+  readonly #around: Surroundings;
+  readonly #meter: Meter;
+  readonly #arrivals = new Arrivals();
+
+  constructor(serving: Serving, options: SessionOptions, around: Surroundings) {
+    this.#serving = serving;
+    this.#options = options;
+    this.#around = around;
+    this.#meter = new Meter(options, (socket) => serving.end(socket, "rate limited"));
+  }
+
+  serve(namespace: Namespace): void {
+    const { metrics } = this.#around;
+    const { name, rooms } = namespace;
+    const nsp = this.#serving.io.of(name);
+    const deliver = this.#serving.deliverTo(nsp);
+    rooms.deliverBy((key, message) => {
+      deliver(key, message);
+      metrics.deliveries.add([name], rooms.size(message.room as string));
+    });
+
+    const sessions = this;
+    nsp.use((socket, next) => sessions.#admit(namespace, socket, next));
+    nsp.on("connection", (socket) => {
+      // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
+      // on the stack, which 40,000 of them overflow.
+      socket.use((packet) => sessions.#answer(namespace, socket, packet));
+      trim(socket, "fns");
+      socket.on("disconnect", lost);
+      sessions.#welcome(namespace, socket);
+    });
+
+    /** One listener for all, told who by `this`. */
+    function lost(this: SocketIOClient, reason: string, description?: unknown): void {
+      sessions.#lose(namespace, this, isTooLarge(description) ? "packet too large" : reason);
+    }
+  }
+
+  #admit(namespace: Namespace, socket: SocketIOClient, next: (error?: Error) => void): void {
+    // Socket.IO would make two of a client that asks again before it was answered.
+    if (!this.#arrivals.begin(socket)) return void socket.conn.close();
+    this.#attempt(
+      () => {
+        this.#meter.arrive(socket);
+        return admit(namespace, socket.id, handshakeOf(socket));
+      },
+      (data) => {
+        this.#arrivals.end(socket);
+        socket.data = data;
+        next();
+      },
+      (error) => {
+        this.#arrivals.end(socket);
+        const { metrics, log } = this.#around;
+        metrics.refusals.add([error.code]);
+        const who = { id: socket.id, namespace: namespace.name, address: addressOf(socket) };
+        log.info({ ...who, code: error.code }, "turned away");
+        next(Object.assign(new Error(error.message), { data: error }));
+      },
+    );
+  }
+
+  #welcome(namespace: Namespace, socket: SocketIOClient): void {
+    const { metrics, log } = this.#around;
+    const { name } = namespace;
+    metrics.connects.add([name]);
+    const { transport, protocol } = socket.conn;
+    const how = { transport: transport.name, protocol, address: addressOf(socket) };
+    log.info({ id: socket.id, userId: socket.data.userId, namespace: name, ...how }, "connected");
+    this.#attempt(() => welcome(namespace, socket));
+  }
+
+  #answer(namespace: Namespace, socket: SocketIOClient, packet: unknown[]): void {
+    if (socket.conn.readyState !== "open") return;
+    const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
+    const [event, ...args] = packet;
+    const { name, events } = namespace;
+    // A name that is none of ours is not for a counter, or clients could have one for each that they make up.
+    const known = events.has(event as string) ? (event as string) : "unknown";
+    const startMs = performance.now();
+    const { metrics, log } = this.#around;
+    socket.data.heard++;
+    this.#attempt(
+      () => {
+        this.#meter.count(socket);
+        return call(namespace, socket, event, args);
+      },
+      (reply) => {
+        ack?.(reply);
+        metrics.handled(name, known, "ok", startMs);
+      },
+      (error) => {
+        metrics.handled(name, known, error.code, startMs);
+        log.debug(
+          { id: socket.id, userId: socket.data.userId, namespace: name, event: known, code: error.code },
+          "refused",
+        );
+        if (ack) ack({ error });
+        else socket.emit("error", { event: String(event).slice(0, 128), error });
+      },
+    );
+  }
+
+  #lose(namespace: Namespace, socket: SocketIOClient, reason: string): void {
+    const { metrics, log, health } = this.#around;
+    const { data, handshake, id } = socket;
+    const isShutDown = health.closed || reason === "server shutting down";
+    const why = data.closing ?? (isShutDown ? "server shutting down" : reason);
+    this.#attempt(() => lose(namespace, socket, why, { silently: isShutDown }));
+    metrics.disconnects.add([namespace.name, why]);
+    const seconds = Math.round((Date.now() - handshake.issued) / 100) / 10;
+    const what = { reason: why, seconds, events: data.heard };
+    log.info({ id, userId: data.userId, namespace: namespace.name, ...what }, "disconnected");
+  }
+
+  /** The one place where what is thrown becomes what a client is told; a fault of ours is logged. */
+  #attempt<T>(
+    action: () => T | Promise<T>,
+    succeed: (result: T) => void = () => {},
+    refuse: (error: Refused) => void = () => {},
+  ): void {
+    const fail = (thrown: unknown) => {
+      const error = told(thrown);
+      if (error.code === "internal") this.#around.log.error({ err: thrown }, "a handler failed");
+      refuse(error);
+    };
+    try {
+      const result = action();
+      if (result instanceof Promise) this.#await(result).then(succeed).catch(fail);
+      else succeed(result);
+    } catch (thrown) {
+      fail(thrown);
+    }
+  }
+
+  /** Waits for what was promised as long as it may take, and keeps account of it. */
+  async #await<T>(promised: Promise<T>): Promise<T> {
+    this.pending.add(promised);
+    let late: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      late = setTimeout(() => reject(new ClientError("timeout")), this.#options.handlerTimeoutMs);
+    });
+    try {
+      return await Promise.race([promised, timeout]);
+    } finally {
+      clearTimeout(late);
+      this.pending.delete(promised);
+    }
+  }
+}
+
+/** Where it comes from, as the gate has counted it. */
+const addressOf = ({ conn }: SocketIOClient): string => (conn as unknown as Visitor).address;
+
+/** Whether a connection was lost because its client sent more in one packet than it may. */
+function isTooLarge(description: unknown): boolean {
+  const { description: cause } = (description ?? {}) as { description?: { code?: unknown } };
+  return cause?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
