@@ -69,6 +69,7 @@ async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyO
     return (await jwtVerify(token, key, options)).payload;
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new ClientError("token_expired");
+    if (error instanceof errors.JWKSTimeout) throw new ClientError("timeout");
     if (isOfTheKeys(error)) throw error;
     throw new ClientError("unauthorized");
   }
@@ -77,11 +78,7 @@ async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyO
 /** Whether the token is not to blame: its keys could not be had. */
 function isOfTheKeys(error: unknown): boolean {
   if (!(error instanceof errors.JOSEError)) return true;
-  return (
-    error instanceof errors.JWKSTimeout ||
-    error.code === "ERR_JOSE_GENERIC" ||
-    error instanceof errors.JWKSInvalid
-  );
+  return error.code === "ERR_JOSE_GENERIC" || error instanceof errors.JWKSInvalid;
 }
 
 function grant({ sub, rooms, exp }: JWTPayload): Grant {

@@ -14,20 +14,3 @@ function repeated(url: string): Handshake {
   const userIds = query.getAll("userId");
   return { userId: userIds.length > 1 ? userIds : userIds[0], room: query.getAll("room") };
 }
-
-/** Which namespaces a connection is about to come to. */
-export class Arrivals {
-  readonly #names = new WeakMap<object, Set<string>>();
-
-  /** @returns false if it is on its way there already */
-  begin({ conn, nsp }: SocketIOClient): boolean {
-    const names = this.#names.get(conn) ?? new Set();
-    if (names.has(nsp.name)) return false;
-    this.#names.set(conn, names.add(nsp.name));
-    return true;
-  }
-
-  end({ conn, nsp }: SocketIOClient): void {
-    this.#names.get(conn)?.delete(nsp.name);
-  }
-}

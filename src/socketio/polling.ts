@@ -11,6 +11,7 @@ interface PayloadCodec {
 interface Internals {
   parser: PayloadCodec;
   res: ServerResponse;
+  closeTimeout: number;
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
   onError(message: string): void;
@@ -41,15 +42,20 @@ export function answerInBinary(transport: object): void {
   };
 }
 
+/** The time a client has for one more poll, by which it hears that its session is closed. */
+const longestCloseMs = 1_000;
+
 /**
  * Makes a polling transport count what it moves, and wait until an answer was taken before it gives the next.
- * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up.
+ * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. And
+ * it keeps the session of one who has ceased to poll for half a minute.
  *
  * @param onTaken hears that an answer was taken
  */
 export function waitForReaders(transport: object, traffic: Traffic, onTaken: () => void): void {
   const internals = transport as Internals & Polling;
   internals.unreadBytes = 0;
+  internals.closeTimeout = longestCloseMs;
   const { doWrite, onData } = internals;
   internals.onData = function (data) {
     traffic.bytesIn += Buffer.byteLength(data);

@@ -4,7 +4,7 @@ import type { Health } from "../health.ts";
 import type { Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
 import type { Visitor } from "./gate.ts";
-import { Arrivals, handshakeOf } from "./handshake.ts";
+import { handshakeOf } from "./handshake.ts";
 import { Meter, type MeterOptions } from "./meter.ts";
 import { trim } from "./request.ts";
 import type { Serving, SocketIOClient } from "./server.ts";
@@ -31,7 +31,8 @@ export class Sessions {
   readonly #options: SessionOptions;
   readonly #around: Surroundings;
   readonly #meter: Meter;
-  readonly #arrivals = new Arrivals();
+  /** Who is about to come where: the ids of connections, each with the name of a namespace. */
+  readonly #arriving = new Set<string>();
 
   constructor(serving: Serving, options: SessionOptions, around: Surroundings) {
     this.#serving = serving;
@@ -68,20 +69,23 @@ export class Sessions {
   }
 
   #admit(namespace: Namespace, socket: SocketIOClient, next: (error?: Error) => void): void {
+    const arrival = `${(socket.client as unknown as { id: string }).id} ${namespace.name}`;
     // Socket.IO would make two of a client that asks again before it was answered.
-    if (!this.#arrivals.begin(socket)) return void socket.conn.close();
+    if (this.#arriving.has(arrival)) return void socket.conn.close();
+    this.#arriving.add(arrival);
     this.#attempt(
       () => {
         this.#meter.arrive(socket);
         return admit(namespace, socket.id, handshakeOf(socket));
       },
       (data) => {
-        this.#arrivals.end(socket);
         socket.data = data;
         next();
+        // By then it is there.
+        setImmediate(() => this.#arriving.delete(arrival));
       },
       (error) => {
-        this.#arrivals.end(socket);
+        this.#arriving.delete(arrival);
         const { metrics, log } = this.#around;
         metrics.refusals.add([error.code]);
         const who = { id: socket.id, namespace: namespace.name, address: addressOf(socket) };
@@ -153,6 +157,7 @@ export class Sessions {
     const fail = (thrown: unknown) => {
       const error = told(thrown);
       if (error.code === "internal") this.#around.log.error({ err: thrown }, "a handler failed");
+      if (error.code === "timeout") this.#around.log.warn("a handler took too long");
       refuse(error);
     };
     try {

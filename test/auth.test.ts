@@ -1,0 +1,281 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import {
+  type CryptoKey,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  type JWTPayload,
+  SignJWT,
+  UnsecuredJWT,
+} from "jose";
+import { type ClientOptions, client, connect, enter, next } from "./support/client.ts";
+import { openRaw } from "./support/raw.ts";
+import { type RunningServer, startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+const authSecret = "a secret of no less than 32 characters";
+const secret = new TextEncoder().encode(authSecret);
+const now = () => Math.floor(Date.now() / 1_000);
+
+/** A token of HS256, valid for a minute unless its claims say otherwise. */
+function token(claims: JWTPayload = {}, key: Uint8Array = secret, alg = "HS256"): Promise<string> {
+  return new SignJWT({ sub: "ann", exp: now() + 60, ...claims }).setProtectedHeader({ alg }).sign(key);
+}
+
+/** What a client is told that is turned away. */
+async function turnedAway(t: TestContext, url: string, options: ClientOptions) {
+  const [error] = await next(client(t, url, options), "connect_error");
+  return error.data as { code: string; message: string };
+}
+
+const withToken = (token: unknown): ClientOptions => ({ auth: { token } });
+
+test("one who shows a token is who it says, whatever the handshake says", async (t) => {
+  const { url } = await startServer(t, { authSecret });
+  const auth = { token: await token({ sub: "ann" }), userId: "mallory", room: "lobby" };
+  const ann = await connect(t, url, { auth, query: { userId: "mallory" } });
+  assert.equal((await ann.hears("connected!")).userId, "ann");
+  await ann.hears("<= ann join lobby");
+});
+
+for (const transport of ["polling", "websocket"]) {
+  test(`a token may come as Authorization: Bearer over ${transport}`, async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const extraHeaders = { authorization: `Bearer ${await token()}` };
+    const ann = await connect(t, url, { extraHeaders, transports: [transport] });
+    assert.equal((await ann.hears("connected!")).userId, "ann");
+  });
+}
+
+describe("who shows no good token is turned away, on both namespaces, and not told why:", () => {
+  const other = new TextEncoder().encode("another secret of no less than 32 characters");
+  const bad: Record<string, () => unknown> = {
+    none: () => undefined,
+    "an empty one": () => "",
+    "a number": () => 7,
+    "an object": () => ({ toString: "x" }),
+    words: () => "let me in",
+    "three dots": () => "...",
+    "a megabyte": () => "x".repeat(500_000),
+    "one signed with another key": () => token({}, other),
+    "one signed with HS512": () => token({}, secret, "HS512"),
+    "one whose claims were changed": async () => {
+      const [head, , signature] = (await token()).split(".");
+      const claims = Buffer.from(JSON.stringify({ sub: "root", exp: now() + 60 })).toString("base64url");
+      return [head, claims, signature].join(".");
+    },
+    "one whose signature is cut": async () => (await token()).slice(0, -4),
+    "one without a signature": async () => (await token()).split(".").slice(0, 2).concat("").join("."),
+    'one signed with "none"': () => new UnsecuredJWT({ sub: "ann" }).encode(),
+    "one without a sub": () => new SignJWT({}).setProtectedHeader({ alg: "HS256" }).sign(secret),
+    "one whose rooms are a number": () => token({ rooms: 7 }),
+    "one that is not valid yet": () => token({ nbf: now() + 30 }),
+  };
+  for (const [title, make] of Object.entries(bad)) {
+    test(title, async (t) => {
+      const { url, logs } = await startServer(t, { authSecret });
+      for (const namespace of ["/", "/chat"]) {
+        const shown = withToken(await make());
+        const error = await turnedAway(t, url + namespace, shown);
+        assert.deepEqual(error, { code: "unauthorized", message: "This server asks for a valid token." });
+      }
+      assert.deepEqual(
+        logs.filter(({ level }) => Number(level) >= 40),
+        [],
+      );
+    });
+  }
+
+  test("one that has expired, which is said", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const { code } = await turnedAway(t, url, withToken(await token({ exp: now() - 6 })));
+    assert.equal(code, "token_expired");
+  });
+});
+
+test("clocks may differ by five seconds", async (t) => {
+  const { url } = await startServer(t, { authSecret });
+  await connect(t, url, withToken(await token({ exp: now() - 3 })));
+  await connect(t, url, withToken(await token({ nbf: now() + 3 })));
+});
+
+test("a token's rooms limit what may be joined, and named in the handshake", async (t) => {
+  const { url } = await startServer(t, { authSecret });
+  const shown = await token({ rooms: ["lobby", "team-*"] });
+  const refused = await turnedAway(t, url, { auth: { token: shown, room: ["lobby", "attic"] } });
+  assert.deepEqual(refused, { code: "forbidden", message: "The token does not allow the room attic." });
+  const ann = await connect(t, url, { auth: { token: shown, room: "team-a" } });
+  assert.equal((await ann.ask("join", "lobby")).members, 1);
+  assert.equal((await ann.ask("join", "team-")).members, 1);
+  for (const room of ["attic", "team", "Team-a", "lobby2", "*"]) {
+    assert.equal((await ann.ask("join", room)).error.code, "forbidden", room);
+  }
+  const nobody = await connect(t, url, withToken(await token({ rooms: [] })));
+  assert.equal((await nobody.ask("join", "lobby")).error.code, "forbidden");
+});
+
+test("on expiry the connection is told, and ended when the grace is over", async (t) => {
+  const { url, logs } = await startServer(t, { authSecret, authGraceMs: 50 });
+  const bob = await connect(t, url, { auth: { token: await token({ sub: "bob" }), room: "lobby" } });
+  const ann = await connect(t, url, { auth: { token: await token({ exp: now() - 4 }), room: "lobby" } });
+  const gone = next(ann.socket, "disconnect");
+  const [told] = await next(ann.socket, "error");
+  assert.deepEqual(told, {
+    event: "auth",
+    error: { code: "token_expired", message: "The token has expired." },
+  });
+  assert.deepEqual((await gone)[0], "io server disconnect");
+  await bob.hears("disconnected!");
+  await until(() => assert.equal(logs.find(({ reason }) => reason !== undefined)?.reason, "token expired"));
+});
+
+test("a new token keeps a connection, in the rooms that it still allows", async (t) => {
+  const { url } = await startServer(t, { authSecret, authGraceMs: 60_000 });
+  const auth = { token: await token({ exp: now() - 4 }), room: ["lobby", "attic"] };
+  const ann = await connect(t, url, { auth });
+  await next(ann.socket, "error");
+  const exp = now() + 60;
+  const reply = await ann.ask("auth", await token({ exp, rooms: ["lobby"] }));
+  assert.deepEqual(reply, { expiresAt: (exp + 5) * 1_000, rooms: ["lobby"] });
+  assert.equal((await ann.ask("join", "attic")).error.code, "forbidden");
+  assert.deepEqual((await ann.ask("chat", "still here")).rooms, ["lobby"]);
+});
+
+test("a new token that is no good, or another user's, changes nothing", async (t) => {
+  const { url } = await startServer(t, { authSecret });
+  const ann = await connect(t, url, { auth: { token: await token(), room: "lobby" } });
+  assert.equal((await ann.ask("auth", await token({ sub: "bob" }))).error.code, "forbidden");
+  assert.equal((await ann.ask("auth", "nonsense")).error.code, "unauthorized");
+  assert.equal((await ann.ask("auth", await token({ exp: now() - 60 }))).error.code, "token_expired");
+  assert.equal((await ann.ask("auth", { jwt: 1 })).error.code, "bad_payload");
+  assert.deepEqual((await ann.ask("chat", "still ann")).rooms, ["lobby"]);
+});
+
+test("where no token is asked for, none is taken", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  const { error } = await ann.ask("auth", "x");
+  assert.deepEqual(error, { code: "unknown_event", message: "This server asks for no token." });
+});
+
+for (const options of [{ authSecret }, {}])
+  test("a client that asks twice before it was answered is ended", async (t) => {
+    const { url, app } = await startServer(t, options);
+    const raw = await openRaw(t, url);
+    const shown = JSON.stringify({ token: await token() });
+    // In one write, so that they are heard in one turn.
+    const tcp = (raw.ws as unknown as { _socket: Socket })._socket;
+    tcp.cork();
+    raw.send(...Array(50).fill(`40${shown}`));
+    tcp.uncork();
+    await raw.closed();
+    await until(() => assert.equal(app.io.of("/").sockets.size, 0));
+    assert.equal(app.io.engine.clientsCount, 0);
+  });
+
+describe("with public keys,", () => {
+  async function keys() {
+    const rs = await generateKeyPair("RS256");
+    const es = await generateKeyPair("ES256");
+    const jwks = {
+      keys: [
+        { ...(await exportJWK(rs.publicKey)), kid: "rs", alg: "RS256" },
+        { ...(await exportJWK(es.publicKey)), kid: "es", alg: "ES256" },
+      ],
+    };
+    return { rs, es, jwks };
+  }
+  const sign = (key: CryptoKey | Uint8Array, alg: string, kid: string) =>
+    new SignJWT({ sub: "ann", exp: now() + 60 }).setProtectedHeader({ alg, kid }).sign(key);
+
+  async function isLetIn(t: TestContext, { url }: RunningServer, shown: string) {
+    const socket = client(t, url, withToken(shown));
+    return Promise.race([
+      next(socket, "connect").then(() => "let in"),
+      next(socket, "connect_error").then(([error]) => error.data.code),
+    ]);
+  }
+
+  test("from a file, tokens of RS256 and ES256 are good, and no others", async (t) => {
+    const { rs, es, jwks } = await keys();
+    const authJwks = join(mkdtempSync(join(tmpdir(), "roomcast-")), "jwks.json");
+    writeFileSync(authJwks, JSON.stringify(jwks));
+    const server = await startServer(t, { authJwks });
+    assert.equal(await isLetIn(t, server, await sign(rs.privateKey, "RS256", "rs")), "let in");
+    assert.equal(await isLetIn(t, server, await sign(es.privateKey, "ES256", "es")), "let in");
+    const strangers = await keys();
+    assert.equal(
+      await isLetIn(t, server, await sign(strangers.rs.privateKey, "RS256", "rs")),
+      "unauthorized",
+    );
+    assert.equal(await isLetIn(t, server, await sign(rs.privateKey, "RS256", "unknown")), "unauthorized");
+    // A public key is known to all: signed with it as if it were a secret, a token must not be good.
+    for (const known of [
+      await exportSPKI(rs.publicKey),
+      JSON.stringify(jwks.keys[0]),
+      String(jwks.keys[0]?.n),
+    ]) {
+      const confused = await sign(new TextEncoder().encode(known), "HS256", "rs");
+      assert.equal(await isLetIn(t, server, confused), "unauthorized");
+    }
+    assert.equal(await isLetIn(t, server, new UnsecuredJWT({ sub: "ann" }).encode()), "unauthorized");
+  });
+
+  test("from a URL they are fetched; while that fails nobody comes in, and it is the server's fault", async (t) => {
+    const { rs, jwks } = await keys();
+    let status = 500;
+    const issuer = createServer((_request, response) => response.writeHead(status).end(JSON.stringify(jwks)));
+    await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+    t.after(() => issuer.close());
+    const authJwks = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`;
+    const server = await startServer(t, { authJwks });
+    const shown = await sign(rs.privateKey, "RS256", "rs");
+    assert.equal(await isLetIn(t, server, shown), "internal");
+    assert.ok(server.logs.some(({ level, msg }) => level === 50 && msg === "a handler failed"));
+    status = 200;
+    assert.equal(await isLetIn(t, server, shown), "let in");
+  });
+
+  test("an issuer that does not answer is waited for as long as a handler may take", async (t) => {
+    const issuer = createServer(() => {});
+    await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+    t.after(() => issuer.close().closeAllConnections());
+    const authJwks = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`;
+    const server = await startServer(t, { authJwks, handlerTimeoutMs: 50 });
+    const { rs } = await keys();
+    const code = await isLetIn(t, server, await sign(rs.privateKey, "RS256", "rs"));
+    assert.equal(code, "timeout");
+  });
+
+  test("a file that is no key set is a setting to mend", async (t) => {
+    const path = join(mkdtempSync(join(tmpdir(), "roomcast-")), "jwks.json");
+    await assert.rejects(
+      startServer(t, { authJwks: path }),
+      /^Error: --auth-jwks: .* cannot be read as a JSON Web Key Set: ENOENT/,
+    );
+    writeFileSync(path, "{}");
+    await assert.rejects(
+      startServer(t, { authJwks: path }),
+      /is no JSON Web Key Set: it has no array "keys"\./,
+    );
+  });
+});
+
+test("no line of the log has a token or a text in it", async (t) => {
+  const { url, logs } = await startServer(t, { authSecret });
+  const shown = await token();
+  const ann = await connect(t, url, { auth: { token: shown, room: "lobby" } });
+  await ann.ask("chat", "a very private text");
+  await ann.ask("auth", await token({ sub: "eve" }));
+  await turnedAway(t, url, withToken(await token({ sub: "eve" }, new Uint8Array(40))));
+  ann.socket.disconnect();
+  await until(() => assert.equal(logs.filter(({ msg }) => msg === "disconnected").length, 1));
+  const written = JSON.stringify(logs);
+  assert.ok(!written.includes(shown.slice(0, 20)) && !written.includes("private"));
+});

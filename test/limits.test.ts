@@ -1,0 +1,303 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as openTcp, type Socket } from "node:net";
+import { describe, type TestContext, test } from "node:test";
+import { WebSocket } from "ws";
+import { client, connect, enter, Member, next } from "./support/client.ts";
+import { connectRaw, engineUrl, openPolling, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+const burst = { eventsPerSecond: 20, eventsBurst: 40 };
+
+describe("events beyond the rate are refused, and who goes on is let go:", () => {
+  test("over the burst each ack says so, and when to try again", async (t) => {
+    const { url } = await startServer(t, burst);
+    const ann = await connect(t, url);
+    const acks = await Promise.all(Array.from({ length: 60 }, () => ann.ask("notice", "x")));
+    const refused = acks.filter(({ error }) => error);
+    assert.ok(refused.length >= 15 && refused.length <= 20, `${refused.length}`);
+    for (const { error } of refused) {
+      assert.equal(error.code, "rate_limited");
+      assert.ok(error.retryAfterMs >= 1 && error.retryAfterMs <= 50, error.retryAfterMs);
+    }
+    assert.match(refused[0].error.message, /^One connection may send 20 events a second, and 40 after/);
+    const { retryAfterMs } = refused.at(-1).error;
+    await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+    assert.equal(await ann.ask("notice", "again"), "have again");
+  });
+
+  for (const transports of [["websocket"], ["polling"]]) {
+    test(`a flood over ${transports} ends the connection, whose client comes back by itself`, async (t) => {
+      const { url, logs } = await startServer(t, burst);
+      const member = new Member(client(t, url, { transports, reconnectionDelay: 10 }));
+      await member.hears("connected!");
+      const lost = next(member.socket, "disconnect");
+      for (let n = 0; n < 200; n++) member.tell("join", `r${n}`);
+      const [reason, details] = await lost;
+      // A post in flight is cut short, which a client that polls calls an error.
+      assert.equal(reason, transports[0] === "websocket" ? "transport close" : "transport error");
+      if (transports[0] === "websocket") {
+        assert.deepEqual([details.context.code, details.context.reason], [1008, "rate limited"]);
+      }
+      await until(() => assert.equal(member.texts.filter((text) => text === "connected!").length, 2));
+      const gone = logs.find(({ msg }) => msg === "disconnected");
+      assert.deepEqual(
+        [gone?.reason, typeof gone?.seconds, typeof gone?.events],
+        ["rate limited", "number", "number"],
+      );
+    });
+  }
+
+  test("both namespaces of a connection share the rate, and coming and going counts", async (t) => {
+    const { url } = await startServer(t, burst);
+    const raw = await openRaw(t, url);
+    raw.send("40");
+    await raw.receives(/connected!/);
+    raw.send("40/chat,");
+    await raw.receives(/chat,\["res"/);
+    for (let n = 0; n < 30; n++) raw.send(`42${n}["notice","x"]`, `42/chat,${n}["notice","x"]`);
+    await raw.receives(/^43.*rate_limited/);
+    for (let n = 0; n < 60; n++) {
+      raw.send("41/chat,");
+      raw.send("40/chat,");
+    }
+    await raw.closed();
+  });
+
+  test("who flees from one flood is not helped by the next connection of the same breath", async (t) => {
+    const { url, app } = await startServer(t, burst);
+    const ann = await enter(t, url, "ann", "lobby");
+    for (let n = 0; n < 5; n++) {
+      const raw = await connectRaw(t, url, "room=lobby");
+      for (let k = 0; k < 500; k++) raw.send('42["chat","spam"]');
+      await raw.closed();
+    }
+    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    assert.ok(ann.texts.filter((text) => text === "<= spam").length <= 5 * 60);
+    assert.equal(await ann.ask("notice", "alive"), "have alive");
+  });
+});
+
+test("a text that is too large for a message and not for a packet is answered so", async (t) => {
+  const { url } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
+  for (const transports of [["websocket"], ["polling"]]) {
+    const ann = await connect(t, `${url}/chat`, { transports });
+    for (const event of ["chat", "notice", "msg"]) {
+      const { error } = await ann.ask(event, "x".repeat(101));
+      assert.equal(error.code, "too_large");
+      assert.equal(
+        error.message,
+        "text: expected a string of at most 100 characters, got a string of length 101.",
+      );
+    }
+    assert.equal(await ann.ask("msg", "x".repeat(100)), `recv ${"x".repeat(100)}`);
+  }
+});
+
+test("a packet that is too large ends its connection with a reason that is told and logged", async (t) => {
+  const { url, logs } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
+  const raw = await connectRaw(t, url);
+  raw.send(`42["chat","${"x".repeat(10_000)}"]`);
+  const [code] = await once(raw.ws, "close");
+  assert.equal(code, 1009);
+  await until(() => assert.equal(logs.find(({ msg }) => msg === "disconnected")?.reason, "packet too large"));
+  const session = await openPolling(url);
+  const response = await fetch(session, { method: "POST", body: `4${"x".repeat(10_000)}` });
+  assert.equal(response.status, 413);
+});
+
+/** How a new session is answered, on both transports: a status, and what the body says. */
+async function knock(url: string, headers: Record<string, string> = {}) {
+  const polling = await fetch(engineUrl(url, "polling"), { headers });
+  const ws = new WebSocket(engineUrl(url, "websocket"), { headers });
+  ws.on("error", () => {});
+  const [, response] = await once(ws, "unexpected-response");
+  const body = JSON.parse(String(await once(response, "data")));
+  return [
+    { status: polling.status, retryAfter: polling.headers.get("retry-after"), ...(await polling.json()) },
+    { status: response.statusCode, retryAfter: response.headers["retry-after"] ?? null, ...body },
+  ];
+}
+
+describe("at the door", () => {
+  test("there are so many connections in all", async (t) => {
+    const { url, app } = await startServer(t, { maxConnections: 3 });
+    const held = await Promise.all(Array.from({ length: 3 }, () => openRaw(t, url)));
+    for (const answer of await knock(url)) {
+      assert.deepEqual(answer, {
+        status: 503,
+        retryAfter: "5",
+        code: "server_full",
+        message: "The server has 3 connections, as many as --max-connections allows.",
+      });
+    }
+    assert.equal((await fetch(`${url}/readyz`)).status, 503);
+    held[0]?.ws.close();
+    await until(() => assert.equal(app.io.engine.clientsCount, 2));
+    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+    await connect(t, url);
+  });
+
+  test("there are so many from one address, and a refused client comes in when there is room", async (t) => {
+    const { url, logs } = await startServer(t, { maxConnectionsPerAddress: 2 });
+    const held = await Promise.all([openRaw(t, url), openRaw(t, url)]);
+    for (const { status, code, message } of await knock(url)) {
+      assert.deepEqual([status, code], [429, "too_many_connections"]);
+      assert.match(
+        message,
+        /^One address may have 2 connections: see --max-connections-per-address, and --trust-proxy/,
+      );
+    }
+    const socket = client(t, url, { reconnectionDelay: 20 });
+    await next(socket, "connect_error");
+    held[0]?.ws.close();
+    await next(socket, "connect");
+    const refusal = logs.find(({ code }) => code === "too_many_connections");
+    assert.deepEqual([refusal?.level, refusal?.address], [30, "127.0.0.1"]);
+  });
+
+  test("asking for many at once in one packet gives no more than there may be", async (t) => {
+    const { app, port } = await startServer(t, { maxConnectionsPerAddress: 5 });
+    const socket = openTcp(port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    const ask = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n";
+    socket.write(ask.repeat(100));
+    let answers = "";
+    socket.on("data", (data) => {
+      answers += data;
+    });
+    await until(() =>
+      assert.equal(app.io.engine.clientsCount > 0 && answers.match(/HTTP\/1.1 /g) !== null, true),
+    );
+    await until(() => assert.ok(app.io.engine.clientsCount <= 5));
+  });
+
+  test("X-Forwarded-For counts from trusted proxies only", async (t) => {
+    const from = (address: string) => ({ "x-forwarded-for": address });
+    const trusting = await startServer(t, { maxConnectionsPerAddress: 1, trustProxy: ["loopback"] });
+    const open = async (url: string, address: string) => {
+      const ws = new WebSocket(engineUrl(url, "websocket"), { headers: from(address) });
+      t.after(() => ws.terminate());
+      ws.on("error", () => {});
+      return Promise.race([
+        once(ws, "open").then(() => "in"),
+        once(ws, "unexpected-response").then(() => "refused"),
+      ]);
+    };
+    assert.equal(await open(trusting.url, "203.0.113.1"), "in");
+    assert.equal(await open(trusting.url, "203.0.113.2"), "in");
+    assert.equal(await open(trusting.url, "203.0.113.1"), "refused");
+    assert.equal(
+      await open(trusting.url, "198.51.100.9, 203.0.113.1"),
+      "refused",
+      "what a client made up is not believed",
+    );
+    assert.equal(await open(trusting.url, "::ffff:203.0.113.2"), "refused");
+    assert.equal(await open(trusting.url, "2001:db8:1:2::1"), "in");
+    assert.equal(
+      await open(trusting.url, "2001:db8:1:2:ffff::9"),
+      "refused",
+      "one network of 64 bits is one address",
+    );
+    assert.equal(await open(trusting.url, "2001:db8:1:3::1"), "in");
+    const wary = await startServer(t, { maxConnectionsPerAddress: 1 });
+    assert.equal(await open(wary.url, "203.0.113.1"), "in");
+    assert.equal(await open(wary.url, "203.0.113.2"), "refused");
+  });
+});
+
+describe("a connection that does not come to the point is cut off:", () => {
+  const cut = async (t: TestContext, port: number, bytes: string): Promise<Socket> => {
+    const socket = openTcp(port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    socket.on("error", () => {});
+    socket.resume();
+    if (bytes) socket.write(bytes);
+    await once(socket, "close");
+    return socket;
+  };
+
+  test("one that sends nothing", async (t) => {
+    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
+    await cut(t, port, "");
+  });
+
+  test("one that sends half a request", async (t) => {
+    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
+    await cut(t, port, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n");
+  });
+
+  test("one that sends a byte now and then", async (t) => {
+    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
+    const socket = openTcp(port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write("GET /socket.io/ HTTP/1.1\r\nX: ");
+    const drip = setInterval(() => socket.writable && socket.write("x"), 10);
+    t.after(() => clearInterval(drip));
+    await once(socket, "close");
+  });
+
+  test("one that opens a session and comes to no namespace, over polling too", async (t) => {
+    const { url, app } = await startServer(t, { handshakeTimeoutMs: 100 });
+    await openPolling(url);
+    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+  });
+});
+
+test("a compressed frame is not inflated but refused, as no compression was agreed on", async (t) => {
+  const { url } = await startServer(t);
+  const raw = await connectRaw(t, url);
+  assert.equal(raw.ws.extensions, "");
+  const tcp = (raw.ws as unknown as { _socket: Socket })._socket;
+  // FIN, RSV1 and text; masked with 0; 4 bytes (RFC 7692, 6).
+  tcp.write(Buffer.from([0xc1, 0x84, 0, 0, 0, 0, 0x4a, 0x4c, 0x04, 0x00]));
+  const [code] = await once(raw.ws, "close");
+  assert.equal(code, 1002);
+});
+
+describe("frames that are not as they should be cost the sender its connection:", () => {
+  const frames: Record<string, { bytes: number[]; code: number }> = {
+    "text that is no UTF-8": { bytes: [0x81, 0x84, 0, 0, 0, 0, 0x34, 0x32, 0xff, 0xfe], code: 1007 },
+    "a length of exabytes": {
+      bytes: [0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0],
+      code: 1009,
+    },
+    "a length over the limit": {
+      bytes: [0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x41, 0, 0, 0, 0],
+      code: 1009,
+    },
+    "no mask": { bytes: [0x81, 0x01, 0x33], code: 1002 },
+    "an opcode of none": { bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002 },
+    "a continuation of nothing": { bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002 },
+    "a ping of 126 bytes": { bytes: [0x89, 0xfe, 0, 126, 0, 0, 0, 0], code: 1002 },
+  };
+  for (const [title, { bytes, code }] of Object.entries(frames)) {
+    test(title, async (t) => {
+      const { url } = await startServer(t);
+      const ann = await enter(t, url, "ann", "lobby");
+      const raw = await connectRaw(t, url, "userId=mallory&room=lobby");
+      const closed = once(raw.ws, "close");
+      (raw.ws as unknown as { _socket: Socket })._socket.write(Buffer.from(bytes));
+      assert.equal((await closed)[0], code);
+      await ann.hears("disconnected!");
+    });
+  }
+
+  test("fragments that together are too large", async (t) => {
+    const { url } = await startServer(t, { maxPayloadBytes: 20_000 });
+    const raw = await connectRaw(t, url);
+    const closed = once(raw.ws, "close");
+    for (let n = 0; n < 21; n++) raw.ws.send("x".repeat(1_000), { fin: false });
+    assert.equal((await closed)[0], 1009);
+  });
+
+  test("and fragments that make a packet are a packet", async (t) => {
+    const { url } = await startServer(t);
+    const raw = await connectRaw(t, url);
+    for (const part of ["4", "27[", '"notice"', ',"whole']) raw.ws.send(part, { fin: false });
+    raw.ws.send('"]', { fin: true });
+    assert.equal(await raw.receives(/^437/), '437["have whole"]');
+  });
+});
