@@ -15,6 +15,13 @@ interface Internals {
   encoder: { encode(packet: Packet): (string | Buffer)[] };
 }
 
+/** A copy that may wait for long: a small buffer is a slice of a larger one, and would keep it all. */
+function ownMemory(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
 /**
  * Socket.IO's adapter in memory. A text for one room is encoded once, header and payload in one buffer, and
  * goes straight into the outboxes of its members; all else takes the stock way.
@@ -43,7 +50,7 @@ export class OutboxAdapter extends Adapter {
   /** Sends a packet to all members of one room; `text` is how Socket.IO encodes it. */
   send(room: string, text: string, packet: Packet): void {
     const bytes = frame(`4${text}`);
-    const stock = { preEncoded: true, wsPreEncodedFrame: [bytes] };
+    let kept: { wsPreEncodedFrame: Buffer[] } | undefined;
     const members = this.#membersOf(room);
     for (const socket of members) {
       socket.notifyOutgoingListeners(packet);
@@ -52,7 +59,11 @@ export class OutboxAdapter extends Adapter {
       const { client } = socket;
       const outbox = outboxOf(client.conn);
       if (outbox) outbox.push(bytes);
-      else client.writeToEngine([text], stock);
+      else if (client.conn.transport.name === "polling") client.writeToEngine([text], {});
+      else {
+        kept ??= { wsPreEncodedFrame: [ownMemory(bytes)] };
+        client.writeToEngine([text], kept);
+      }
     }
   }
 

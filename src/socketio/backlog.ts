@@ -79,7 +79,7 @@ export class Backlog {
 
   #sweep(now: number): void {
     for (const [connection, { since }] of this.#behind) {
-      if (connection.readyState === "closed" || pendingBytes(connection) === 0) this.took(connection);
+      if (pendingBytes(connection) === 0) this.took(connection);
       else if (now - since > this.#bounds.outboxAgeMs) this.#end(connection);
     }
     this.#weigh();
@@ -102,6 +102,7 @@ export class Backlog {
 }
 
 function pendingBytes(connection: EngineSocket): number {
+  if (connection.readyState === "closed") return 0;
   const waiting = connection.writeBuffer.length > 0 ? (connection.waitingBytes ?? 0) : 0;
   return waiting + unreadBytes(connection);
 }

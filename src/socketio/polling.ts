@@ -11,6 +11,7 @@ interface PayloadCodec {
 interface Internals {
   parser: PayloadCodec;
   res: ServerResponse;
+  once(event: "close", listener: () => void): void;
   closeTimeout: number;
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
@@ -56,6 +57,11 @@ export function waitForReaders(transport: object, traffic: Traffic, onTaken: () 
   const internals = transport as Internals & Polling;
   internals.unreadBytes = 0;
   internals.closeTimeout = longestCloseMs;
+  internals.once("close", () => {
+    const { res } = internals;
+    // One who does not take the last answer would hold it for ever.
+    if (res) setTimeout(() => res.destroy(), longestCloseMs).unref();
+  });
   const { doWrite, onData } = internals;
   internals.onData = function (data) {
     traffic.bytesIn += Buffer.byteLength(data);

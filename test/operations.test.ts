@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get } from "node:http";
+import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import { test } from "node:test";
+import { build } from "../src/app.ts";
+import { client, connect, enter, next } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { scrape } from "./support/metrics.ts";
+import { connectRaw, openPolling } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+const paths = ["/livez", "/readyz", "/healthz", "/metrics"];
+
+test("a caller on this machine may ask", async (t) => {
+  const { url } = await startServer(t);
+  for (const path of paths) assert.equal((await fetch(url + path)).status, 200, path);
+  assert.deepEqual(await (await fetch(`${url}/readyz`)).json(), { status: "ok" });
+});
+
+test("one who comes by a proxy on this machine may not", async (t) => {
+  const { url } = await startServer(t);
+  const proxied: Record<string, string>[] = [
+    { "x-forwarded-for": "127.0.0.1" },
+    { forwarded: "for=127.0.0.1" },
+  ];
+  for (const headers of proxied) {
+    for (const path of paths) {
+      const response = await fetch(url + path, { headers });
+      assert.equal(response.status, 403, path);
+      assert.match((await response.json()).message, /--operations-port/);
+    }
+  }
+});
+
+const [foreign] = Object.values(networkInterfaces())
+  .flat()
+  .filter((address) => address?.family === "IPv4" && !address.internal);
+
+test("one who comes from elsewhere may not", {
+  skip: !foreign && "no network but loopback here",
+}, async (t) => {
+  const app = await build({});
+  t.after(() => app.close());
+  await app.listen({ port: 0, host: "0.0.0.0" });
+  const { port } = app.server.address() as { port: number };
+  const response = await fetch(`http://${foreign?.address}:${port}/metrics`);
+  assert.equal(response.status, 403);
+});
+
+test("with a port of their own they are there, for all, and not on the main one", async (t) => {
+  const command = runCommand(t, ["--port", "0", "--operations-port", "0"]);
+  const url = await command.ready();
+  const [, apart] = command.stdout.match(/metrics and health are at (http:\/\/[^\s"]+)/) ?? [];
+  for (const path of paths) {
+    assert.equal(
+      (await fetch(apart + path, { headers: { "x-forwarded-for": "192.0.2.1" } })).status,
+      200,
+      path,
+    );
+    assert.equal((await fetch(url + path)).status, 404, path);
+  }
+});
+
+test("a port that is taken is said so in one sentence", async (t) => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  t.after(() => other.close());
+  const { port } = other.address() as { port: number };
+  const command = runCommand(t, ["--port", "0", "--operations-port", String(port)]);
+  assert.equal(await command.exit(), 1);
+  assert.match(command.stderr, new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use`));
+});
+
+test("what clients did is what the metrics say", async (t) => {
+  const { url } = await startServer(t, { maxTextChars: 50, eventsPerSecond: 1, eventsBurst: 10 });
+  const ann = await enter(t, url, "ann", "lobby");
+  const bob = await connect(t, `${url}/chat`, { transports: ["polling"], query: { room: "den" } });
+  await ann.ask("chat", "hello");
+  await ann.ask("chat", "hello", "nowhere");
+  await ann.ask("chat", "x".repeat(51));
+  await ann.ask("shout", "x");
+  await ann.ask("__proto__", "x");
+  for (let n = 0; n < 6; n++) await ann.ask("join", "lobby");
+  await bob.ask("msg", "hello");
+  await bob.ask("bye");
+  const turnedAway = client(t, url, { auth: { userId: 7 } });
+  await next(turnedAway, "connect_error");
+  await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { origin: "https://evil.example" } });
+  const values = await scrape(url);
+  const expected: Record<string, number> = {
+    'roomcast_connections{namespace="/",transport="websocket",protocol="4"}': 1,
+    'roomcast_connects_total{namespace="/"}': 1,
+    'roomcast_connects_total{namespace="/chat"}': 1,
+    'roomcast_disconnects_total{namespace="/chat",reason="bye"}': 1,
+    'roomcast_rooms{namespace="/"}': 1,
+    'roomcast_rooms{namespace="/chat"}': 0,
+    'roomcast_events_total{namespace="/",event="chat",outcome="ok"}': 1,
+    'roomcast_events_total{namespace="/",event="chat",outcome="not_in_room"}': 1,
+    'roomcast_events_total{namespace="/",event="chat",outcome="too_large"}': 1,
+    'roomcast_events_total{namespace="/",event="unknown",outcome="unknown_event"}': 2,
+    'roomcast_events_total{namespace="/",event="join",outcome="ok"}': 5,
+    'roomcast_events_total{namespace="/",event="join",outcome="rate_limited"}': 1,
+    'roomcast_events_total{namespace="/chat",event="msg",outcome="ok"}': 1,
+    'roomcast_events_total{namespace="/chat",event="bye",outcome="ok"}': 1,
+    'roomcast_deliveries_total{namespace="/"}': 2,
+    'roomcast_deliveries_total{namespace="/chat"}': 1,
+    'roomcast_refusals_total{code="bad_payload"}': 1,
+    'roomcast_refusals_total{code="origin_not_allowed"}': 1,
+    roomcast_handler_seconds_count: 13,
+    roomcast_outbox_bytes: 0,
+    roomcast_outbox_worst_bytes: 0,
+  };
+  for (const [name, value] of Object.entries(expected)) assert.equal(values.get(name), value, name);
+  for (const name of ["received_bytes_total", "sent_bytes_total"]) {
+    assert.equal(Number(values.get(`roomcast_${name}`)) > 0, true, name);
+  }
+  assert.ok(Number(values.get("process_resident_memory_bytes")) > 1e7);
+});
+
+test("names that clients make up are no labels", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  for (let n = 0; n < 100; n++) await ann.ask(`event ${n}`, "x");
+  const { size } = await scrape(url);
+  await ann.ask("event x", "x");
+  assert.equal((await scrape(url)).size, size);
+});
+
+test("what waits for one who does not read is seen", async (t) => {
+  const { url } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  const session = await openPolling(url);
+  await fetch(session, { method: "POST", body: '40{"room":"lobby"}' });
+  await ann.hears("connected!");
+  for (let n = 0; n < 10; n++) await ann.ask("chat", "x".repeat(10_000));
+  await until(() => assert.equal(ann.texts.length, 13));
+  const values = await scrape(url);
+  const worst = Number(values.get("roomcast_outbox_worst_bytes"));
+  assert.ok(worst > 100_000 && worst < 120_000, String(worst));
+  assert.equal(values.get("roomcast_outbox_bytes"), worst);
+});
+
+test("a late event loop makes the server not ready, and it recovers", async (t) => {
+  const { url, app } = await startServer(t);
+  const block = () => {
+    const end = performance.now() + 3_000;
+    while (performance.now() < end);
+  };
+  block();
+  await until(() => assert.equal(app.health.complaint, "the event loop is late"));
+  const response = await fetch(`${url}/readyz`);
+  if (response.status === 503) {
+    assert.deepEqual(await response.json(), { status: "not ready", reason: "the event loop is late" });
+  }
+  await until(() => assert.equal(app.health.complaint, undefined));
+});
+
+test("one line is logged for who comes, who goes and who is refused, and none for what is said", async (t) => {
+  const { url, logs } = await startServer(t);
+  const before = logs.length;
+  const ann = await enter(t, url, "ann", "lobby");
+  const id = ann.socket.id;
+  for (let n = 0; n < 5; n++) await ann.ask("chat", "hello");
+  ann.socket.disconnect();
+  await until(() => assert.equal(logs.length - before, 2));
+  const [came, went] = logs.slice(before);
+  assert.deepEqual(
+    [
+      came?.level,
+      came?.msg,
+      came?.id,
+      came?.userId,
+      came?.namespace,
+      came?.transport,
+      came?.protocol,
+      came?.address,
+    ],
+    [30, "connected", id, "ann", "/", "websocket", 4, "127.0.0.1"],
+  );
+  assert.deepEqual(
+    [went?.level, went?.msg, went?.id, went?.userId, went?.namespace, went?.reason, went?.events],
+    [30, "disconnected", id, "ann", "/", "client namespace disconnect", 5],
+  );
+  assert.equal(typeof went?.seconds, "number");
+  await next(client(t, url, { auth: { room: 7 } }), "connect_error");
+  const refused = logs.at(-1);
+  assert.deepEqual([refused?.level, refused?.msg, refused?.code], [30, "turned away", "bad_payload"]);
+});
+
+test("refused events are lines for who asks for them", async (t) => {
+  const command = runCommand(t, ["--port", "0", "--log-level", "debug"]);
+  const raw = await connectRaw(t, await command.ready(), "userId=ann");
+  raw.send('421["leave","lobby"]');
+  await raw.receives(/^431/);
+  await until(() =>
+    assert.equal(
+      /"userId":"ann".*"event":"leave","code":"not_in_room","msg":"refused"/.test(command.stdout),
+      true,
+    ),
+  );
+});
+
+test("the page's own health check over a kept connection goes on while the server drains", async (t) => {
+  const { url, app } = await startServer(t, { drainDelayMs: 200 });
+  const drained = app.drain();
+  const [ready] = await once(get(`${url}/readyz`), "response");
+  assert.equal(ready.statusCode, 503);
+  ready.resume();
+  assert.equal((await fetch(`${url}/livez`)).status, 200);
+  await connect(t, url);
+  await drained;
+});

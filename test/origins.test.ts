@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request } from "node:http";
+import { describe, test } from "node:test";
+import { WebSocket } from "ws";
+import { originIn } from "../src/limits.ts";
+import { client, connect, next } from "./support/client.ts";
+import { engineUrl, openPolling } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+
+/** What a page of an origin gets of each way in: a status, and who may read the answer. */
+async function ask(url: string, origin: string | undefined) {
+  const headers: Record<string, string> = origin === undefined ? {} : { origin };
+  const polling = await fetch(engineUrl(url, "polling"), { headers });
+  const preflight = await fetch(engineUrl(url, "polling"), {
+    method: "OPTIONS",
+    headers: { ...headers, "access-control-request-method": "POST" },
+  });
+  const ws = new WebSocket(engineUrl(url, "websocket"), { headers });
+  ws.on("error", () => {});
+  const websocket = await Promise.race([
+    once(ws, "open").then(() => 101),
+    once(ws, "unexpected-response").then(([, response]) => Number(response.statusCode)),
+  ]);
+  ws.terminate();
+  return {
+    polling: polling.status,
+    websocket,
+    preflight: preflight.status,
+    shared: polling.headers.get("access-control-allow-origin"),
+    body: await polling.text(),
+  };
+}
+
+test("a page of the server itself and a script without an origin come in", async (t) => {
+  const { url } = await startServer(t);
+  for (const origin of [undefined, url, url.toUpperCase()]) {
+    const { polling, websocket } = await ask(url, origin);
+    assert.deepEqual([polling, websocket], [200, 101], origin);
+  }
+});
+
+test("a foreign page is refused on every way in, in words that name the setting", async (t) => {
+  const { url, port, logs } = await startServer(t);
+  const foreign = [
+    "https://evil.example",
+    "null",
+    "file://",
+    `http://127.0.0.1:${port + 1}`,
+    `http://localhost:${port}`,
+    `${url}.evil.example`,
+    "http://",
+    "nonsense",
+  ];
+  for (const origin of foreign) {
+    const { body, ...answers } = await ask(url, origin);
+    assert.deepEqual(answers, { polling: 403, websocket: 403, preflight: 403, shared: null }, origin);
+    const message = `The origin ${origin} may not connect: --origins does not list it.`;
+    assert.deepEqual(JSON.parse(body), { code: "origin_not_allowed", message });
+  }
+  assert.equal(logs.filter(({ code }) => code === "origin_not_allowed").length, foreign.length * 3);
+});
+
+test("a session that is open is not shared with a foreign page either", async (t) => {
+  const { url } = await startServer(t);
+  const session = await openPolling(url);
+  const headers = { origin: "https://evil.example" };
+  assert.equal((await fetch(session, { headers })).status, 403);
+  assert.equal((await fetch(session, { headers, method: "POST", body: "40" })).status, 403);
+});
+
+test("an origin that is listed comes in, and its page may read the answers", async (t) => {
+  const origins = ["https://app.example.com", "https://*.example.org:8443", "capacitor://localhost"];
+  const { url } = await startServer(t, { origins });
+  for (const origin of ["https://app.example.com", "https://a.b.example.org:8443", "capacitor://localhost"]) {
+    const { body, ...answers } = await ask(url, origin);
+    assert.deepEqual(answers, { polling: 200, websocket: 101, preflight: 204, shared: origin });
+  }
+  assert.equal((await ask(url, "https://example.org:8443")).polling, 403);
+  assert.equal((await ask(url, "http://app.example.com")).polling, 403);
+});
+
+test("an answer to a listed origin is for that origin alone, with cookies, as old clients ask for", async (t) => {
+  const { url } = await startServer(t, { origins: ["*"] });
+  const { headers } = await fetch(engineUrl(url, "polling"), { headers: { origin: "null" } });
+  assert.equal(headers.get("access-control-allow-origin"), "null");
+  assert.equal(headers.get("access-control-allow-credentials"), "true");
+  assert.match(String(headers.get("vary")), /origin/i);
+});
+
+for (const transport of ["polling", "websocket"]) {
+  test(`socket.io-client of a listed origin talks over ${transport}, and of another does not`, async (t) => {
+    const { url } = await startServer(t, { origins: ["https://app.example.com"] });
+    const of = (origin: string) => ({ transports: [transport], extraHeaders: { origin } });
+    const ann = await connect(t, url, of("https://app.example.com"));
+    assert.equal(await ann.ask("notice", "hello"), "have hello");
+    await next(client(t, url, of("https://evil.example")), "connect_error");
+  });
+}
+
+test("the client's files are for every page", async (t) => {
+  const { url } = await startServer(t);
+  const headers = { origin: "https://evil.example" };
+  assert.equal((await fetch(`${url}/socket.io/socket.io.min.js`, { headers })).status, 200);
+});
+
+test("a header that holds what no header may is refused", async (t) => {
+  const { port } = await startServer(t);
+  const asked = request({
+    port,
+    host: "127.0.0.1",
+    path: "/socket.io/?EIO=4&transport=polling",
+  });
+  asked.setHeader("origin", "https://évil.example");
+  asked.end();
+  const [response] = await once(asked, "response");
+  assert.equal(response.statusCode, 403);
+  response.resume();
+});
+
+describe("an origin is in a list", () => {
+  const cases: [allowed: string, origin: string, isIn: boolean][] = [
+    ["https://example.com", "https://example.com", true],
+    ["https://example.com", "https://EXAMPLE.com", true],
+    ["https://example.com", "https://example.com:8443", false],
+    ["https://*.example.com", "https://a.example.com", true],
+    ["https://*.example.com", "https://a.b.example.com", true],
+    ["https://*.example.com", "https://example.com", false],
+    ["https://*.example.com", "https://.example.com", false],
+    ["https://*.example.com", "https://aexample.com", false],
+    ["https://*.example.com", "http://a.example.com", false],
+    ["https://*.example.com", "https://a.example.com.evil.example", false],
+    ["*", "null", true],
+    ["null", "null", true],
+  ];
+  for (const [allowed, origin, isIn] of cases) {
+    test(`${allowed}: ${origin} is ${isIn ? "" : "not "}`, () =>
+      assert.equal(originIn([allowed], origin), isIn));
+  }
+});

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect as openTcp, type Socket } from "node:net";
+import { describe, type TestContext, test } from "node:test";
+import { client, connect, enter, Member, next } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { scrape } from "./support/metrics.ts";
+import { connectRaw, openPolling, type RawSocket } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+/** What the operating system counts for a process, in bytes. */
+function residentBytes(pid: number): number {
+  const [, kilobytes] = readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/) ?? [];
+  return Number(kilobytes) * 1_024;
+}
+
+/** Keeps a client that reads nothing from being taken for dead: it answers pings that it has not seen. */
+function keepAnswering(t: TestContext, answer: () => void): void {
+  const timer = setInterval(answer, 50);
+  t.after(() => clearInterval(timer));
+}
+
+/** A member of a room over a WebSocket that stops reading, and whose heart goes on. */
+async function stalled(t: TestContext, url: string, room: string): Promise<RawSocket> {
+  const raw = await connectRaw(t, url, `userId=stalled&room=${room}`);
+  raw.ws.pause();
+  keepAnswering(t, () => raw.ws.readyState === raw.ws.OPEN && raw.ws.send("3"));
+  return raw;
+}
+
+/** A member of a room over polling that never polls, and whose heart goes on. */
+async function unpolling(t: TestContext, url: string, room: string): Promise<void> {
+  const session = await openPolling(url, `userId=unpolling&room=${room}`);
+  await fetch(session, { method: "POST", body: "40" });
+  keepAnswering(t, () => void fetch(session, { method: "POST", body: "3" }).catch(() => {}));
+}
+
+const ended = (logs: Record<string, unknown>[]) =>
+  logs.filter(({ reason }) => reason === "slow consumer").map(({ userId }) => userId);
+
+describe("one who does not read what it is sent", () => {
+  test("is ended when too much waits, over both transports, and the others hear on", async (t) => {
+    const { url, logs } = await startServer(t, { outboxMaxBytes: 200_000, eventsBurst: 10_000 });
+    const ann = await enter(t, url, "ann", "lobby");
+    const bob = await enter(t, url, "bob", "lobby");
+    await stalled(t, url, "lobby");
+    await unpolling(t, url, "lobby");
+    await ann.hears("<= unpolling join lobby");
+    let said = 0;
+    while (ended(logs).length < 2 && said < 5_000) await ann.ask("chat", `${said++} ${"x".repeat(16_000)}`);
+    assert.deepEqual(ended(logs).toSorted(), ["stalled", "unpolling"]);
+    await until(() => assert.equal(bob.texts.filter((text) => text === "disconnected!").length, 2));
+    await bob.settled();
+    assert.equal(bob.texts.filter((text) => text.startsWith("<= ") && text.includes("xxx")).length, said);
+    const values = await scrape(url);
+    assert.equal(values.get('roomcast_endings_total{reason="slow consumer"}'), 2);
+    assert.equal(values.get('roomcast_disconnects_total{namespace="/",reason="slow consumer"}'), 2);
+  });
+
+  test("is ended when little waits for long, over both transports", async (t) => {
+    const { url, logs } = await startServer(t, {
+      outboxAgeMs: 500,
+      pingIntervalMs: 100,
+      pingTimeoutMs: 60_000,
+    });
+    const ann = await enter(t, url, "ann", "lobby");
+    const raw = await stalled(t, url, "lobby");
+    await unpolling(t, url, "lobby");
+    await ann.hears("<= unpolling join lobby");
+    // More than the kernel takes for a socket that is not read, less than the bound.
+    assert.equal(raw.ws.isPaused, true);
+    for (let n = 0; n < 300 && !ended(logs).includes("stalled"); n++)
+      await ann.ask("chat", "x".repeat(16_000));
+    await until(() => assert.deepEqual(ended(logs).toSorted(), ["stalled", "unpolling"]));
+  });
+
+  test("comes back by itself when it reads again", async (t) => {
+    const { url, logs } = await startServer(t, { outboxMaxBytes: 100_000, eventsBurst: 10_000 });
+    const ann = await enter(t, url, "ann", "lobby");
+    const options = { query: { userId: "sleeper", room: "lobby" }, reconnectionDelay: 10 };
+    const sleeper = new Member(client(t, url, options));
+    await sleeper.hears("connected!");
+    const { ws } = (sleeper.socket.io.engine as unknown as { transport: { ws: { _socket: Socket } } })
+      .transport;
+    ws._socket.pause();
+    while (ended(logs).length < 1) await ann.ask("chat", "x".repeat(16_000));
+    const back = next(sleeper.socket, "connect");
+    ws._socket.resume();
+    await back;
+    await until(() => assert.equal(sleeper.texts.filter((text) => text === "connected!").length, 2));
+  });
+
+  test("is not who reads slowly", async (t) => {
+    const { url, logs } = await startServer(t, {
+      outboxMaxBytes: 400_000,
+      outboxAgeMs: 1_500,
+      eventsBurst: 10_000,
+    });
+    const ann = await enter(t, url, "ann", "lobby");
+    const raw = await connectRaw(t, url, "userId=slow&room=lobby");
+    const tick = setInterval(() => (raw.ws.isPaused ? raw.ws.resume() : raw.ws.pause()), 20);
+    t.after(() => clearInterval(tick));
+    for (let n = 0; n < 150; n++) {
+      await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    clearInterval(tick);
+    raw.ws.resume();
+    await raw.receives(/<= 149 xxx/);
+    assert.deepEqual(ended(logs), []);
+  });
+});
+
+describe("one who polls and does not read the answers", () => {
+  /** Polls on a connection of its own, from which it reads nothing. */
+  async function pollBlindly(t: TestContext, session: string): Promise<Socket> {
+    const { port, pathname, search } = new URL(session);
+    const socket = openTcp(Number(port), "127.0.0.1");
+    t.after(() => socket.destroy());
+    socket.on("error", () => {});
+    socket.pause();
+    await once(socket, "connect");
+    socket.write(`GET ${pathname}${search} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    return socket;
+  }
+
+  test("is given no second answer before it has taken the first, and is ended by the bound", async (t) => {
+    const { url, logs, app } = await startServer(t, {
+      outboxMaxBytes: 8_000_000,
+      eventsBurst: 10_000,
+      outboxAgeMs: 1_000,
+    });
+    const ann = await enter(t, url, "ann", "lobby");
+    const session = await openPolling(url, "userId=blind&room=lobby");
+    await fetch(session, { method: "POST", body: "40" });
+    await ann.hears("<= blind join lobby");
+    for (let n = 0; n < 450; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
+    await pollBlindly(t, session);
+    const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
+    assert.ok((await worst()) > 1_000_000);
+    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    assert.deepEqual(ended(logs), ["blind"]);
+    assert.equal(await worst(), 0);
+  });
+
+  test("is ended at once when it polls again", async (t) => {
+    const { url, app } = await startServer(t, { outboxMaxBytes: 8_000_000, eventsBurst: 10_000 });
+    const ann = await enter(t, url, "ann", "lobby");
+    const session = await openPolling(url, "userId=blind&room=lobby");
+    await fetch(session, { method: "POST", body: "40" });
+    await ann.hears("<= blind join lobby");
+    for (let n = 0; n < 450; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
+    await pollBlindly(t, session);
+    await ann.settled();
+    await pollBlindly(t, session);
+    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+  });
+});
+
+describe("the memory of the process, as the operating system counts it,", () => {
+  const memoryMax = 10_000_000;
+  // What garbage there is between two collections.
+  const slack = 90_000_000;
+  for (const [title, joinStalled] of Object.entries({
+    "over WebSockets": stalled,
+    "over polling": unpolling,
+  })) {
+    test(`stays under its bound however many let messages pile up ${title}`, async (t) => {
+      const command = runCommand(t, [
+        ...[
+          "--port",
+          "0",
+          "--memory-max",
+          String(memoryMax),
+          "--ping-timeout",
+          "60000",
+          "--log-level",
+          "info",
+        ],
+        ...["--events-per-second", "1000000", "--events-burst", "1000000"],
+      ]);
+      const url = await command.ready();
+      const rooms = Array.from({ length: 40 }, (_, n) => `r${n}`);
+      const ann = await connect(t, url, { auth: { userId: "ann", room: rooms } });
+      const say = async (size: number) => {
+        for (const room of rooms) await ann.ask("chat", "x".repeat(size), room);
+      };
+      await say(16_000);
+      for (const room of rooms) await joinStalled(t, url, room);
+      const before = residentBytes(Number(command.process.pid));
+      let peak = 0;
+      // 320 MB, of which the kernel takes some where a WebSocket is not read.
+      for (let n = 0; n < 500; n++) {
+        await say(16_000);
+        ann.messages.length = 0;
+        peak = Math.max(peak, residentBytes(Number(command.process.pid)) - before);
+      }
+      t.diagnostic(`grew by ${Math.round(peak / 1e6)} MB at most`);
+      assert.ok(peak < memoryMax + slack, `${peak}`);
+      const values = await scrape(url);
+      assert.ok(Number(values.get("roomcast_outbox_bytes")) < memoryMax * 1.05);
+      assert.ok(Number(values.get('roomcast_endings_total{reason="slow consumer"}')) > 30);
+      assert.equal(await ann.ask("notice", "still served"), "have still served");
+    });
+  }
+});
