@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
@@ -69,6 +69,8 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     await sleep(options.drainDelayMs);
     health.closed = true;
     await Promise.allSettled(sessions.pending);
+    // What they answer is sent in the turn after.
+    await turn();
     await drain(engine, options.drainTimeMs);
   });
   app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });

@@ -32,7 +32,7 @@ export class Command {
   /** Resolves with the address that a start tells one to open. */
   async ready(): Promise<string> {
     for (;;) {
-      const address = this.stdout.match(/open (http:\/\/[^\s"]+)/)?.[1];
+      const address = this.stdout.match(/open (https?:\/\/[^\s"]+)/)?.[1];
       if (address) return address;
       await once(this.process.stdout as NodeJS.EventEmitter, "data");
     }

@@ -21,6 +21,11 @@ const programs = {
     probe: ["/usr/bin/python3", "-c", "import socketio, requests, websocket"],
     packages: "python3-socketio python3-requests python3-websocket",
   },
+  openssl: {
+    suites: "HTTPS",
+    probe: ["openssl", "version"],
+    packages: "openssl",
+  },
 } satisfies Record<string, Program>;
 
 /**

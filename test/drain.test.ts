@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { test } from "node:test";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { client, connect, enter, next } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { connectRaw, engineUrl } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+test("readiness falls first, then nobody new comes in, then all go, one after the other", async (t) => {
+  const { url, app } = await startServer(t, { drainDelayMs: 300, drainTimeMs: 400 });
+  const members = await Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      connect(t, url, { transports: [n % 2 ? "polling" : "websocket"], reconnection: false }),
+    ),
+  );
+  const gone = members.map(async ({ socket }) => {
+    await next(socket, "disconnect");
+    return performance.now();
+  });
+  const drained = app.drain();
+  assert.equal((await fetch(`${url}/readyz`)).status, 503);
+  const late = await connect(t, url, { reconnection: false });
+  gone.push(next(late.socket, "disconnect").then(() => performance.now()));
+  const first = await Promise.race(gone);
+  const refused = await fetch(engineUrl(url, "polling"));
+  assert.deepEqual([refused.status, (await refused.json()).code], [503, "draining"]);
+  await next(client(t, url, { reconnection: false }), "connect_error");
+  const times = (await Promise.all(gone)).toSorted((a, b) => a - b);
+  assert.ok(Number(times.at(-1)) - first > 300, "they go over the time given");
+  assert.ok(
+    Number(times[10]) - first > 100 && Number(times.at(-1)) - Number(times[10]) > 100,
+    "and not in a herd",
+  );
+  await drained;
+  assert.equal(app.io.engine.clientsCount, 0);
+});
+
+test("a WebSocket is told why, and clients come back by themselves", async (t) => {
+  const { url, app, port } = await startServer(t, { drainTimeMs: 0 });
+  const ann = await connect(t, url, { reconnectionDelay: 50 });
+  const lost = next(ann.socket, "disconnect");
+  await app.drain();
+  const [reason, { context }] = await lost;
+  assert.deepEqual([reason, context.code, context.reason], ["transport close", 1001, "server shutting down"]);
+  const back = next(ann.socket, "connect");
+  await app.close();
+  await startServer(t, {}, { port });
+  await back;
+});
+
+test("those who stay are not told of those who go", async (t) => {
+  const { url, app, logs } = await startServer(t, { drainTimeMs: 100 });
+  const members = await Promise.all(["ann", "bob", "cy"].map((name) => enter(t, url, name, "lobby")));
+  for (const { socket } of members) socket.io.reconnection(false);
+  await app.drain();
+  for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
+  const reasons = logs.filter(({ msg }) => msg === "disconnected").map(({ reason }) => reason);
+  assert.deepEqual(reasons, Array(3).fill("server shutting down"));
+});
+
+test("no message that was acked is lost to a member that was reading", async (t) => {
+  const { url, app } = await startServer(t, {
+    drainTimeMs: 300,
+    eventsBurst: 100_000,
+    eventsPerSecond: 100_000,
+  });
+  const acked: string[] = [];
+  const readers = await Promise.all(
+    Array.from({ length: 6 }, (_, n) =>
+      connect(t, url, {
+        query: { userId: `r${n}`, room: `own${n}` },
+        transports: [n % 3 ? "websocket" : "polling"],
+        reconnection: false,
+      }),
+    ),
+  );
+  let sent = 0;
+  // Each says to itself, as fast as it is acked, until it is let go: what was acked it has heard.
+  for (const [n, { socket }] of readers.entries()) {
+    const say = () => {
+      const text = `${n}.${sent++} ${"x".repeat(2_000)}`;
+      socket.emit("chat", text, (receipt) => {
+        if ("id" in receipt) acked.push(`<= ${text}`);
+        say();
+      });
+    };
+    for (let k = 0; k < 8; k++) say();
+  }
+  await until(() => assert.equal(acked.length > 500, true));
+  const gone = readers.map(({ socket }) => next(socket, "disconnect"));
+  await app.drain();
+  await Promise.all(gone);
+  const heard = new Set(readers.flatMap(({ texts }) => texts));
+  assert.deepEqual(
+    acked.filter((text) => !heard.has(text)),
+    [],
+  );
+});
+
+test("one who is backed up, and reads on, hears all of it before the end", async (t) => {
+  const { url, app } = await startServer(t, { drainTimeMs: 0, outboxMaxBytes: 50_000_000 });
+  const ann = await enter(t, url, "ann", "lobby");
+  const raw = await connectRaw(t, url, "room=lobby");
+  raw.ws.pause();
+  for (let n = 0; n < 600; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
+  const [, slow] = [...app.io.of("/").sockets.values()];
+  const { writeBuffer = [] } = (slow?.conn ?? {}) as { writeBuffer?: unknown[] };
+  assert.ok(writeBuffer.length > 0);
+  const drained = app.drain();
+  raw.ws.resume();
+  await raw.receives(/<= 599 x/);
+  await raw.closed();
+  await drained;
+});
+
+test("what was asked and takes its time is answered", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("RS256");
+  const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "a" }] });
+  const asked: (() => void)[] = [];
+  const issuer = createServer((_request, response) => asked.push(() => response.end(keys)));
+  await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+  t.after(() => issuer.close().closeAllConnections());
+  const authJwks = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
+  const { url, app } = await startServer(t, { authJwks, drainTimeMs: 0 });
+  const token = await new SignJWT({ sub: "ann" })
+    .setProtectedHeader({ alg: "RS256", kid: "a" })
+    .sign(privateKey);
+  const greeted = next(client(t, url, { auth: { token }, reconnection: false }), "res");
+  await until(() => assert.equal(asked.length, 1));
+  const drained = app.drain();
+  asked[0]?.();
+  assert.equal((await greeted)[0].text, "connected!");
+  await drained;
+});
+
+test("one who neither reads nor answers is waited for no longer than a second or so", async (t) => {
+  const { url, app } = await startServer(t, { drainTimeMs: 0 });
+  const raw = await connectRaw(t, url, "room=lobby");
+  (raw.ws as unknown as { _socket: Socket })._socket.pause();
+  const start = performance.now();
+  await app.drain();
+  await app.close();
+  assert.ok(performance.now() - start < 3_000);
+});
+
+test("the second signal ends at once", async (t) => {
+  const command = runCommand(t, ["--port", "0", "--drain-delay", "60000"]);
+  const url = await command.ready();
+  await connect(t, url, { reconnection: false });
+  command.process.kill("SIGTERM");
+  await until(() => assert.equal(command.stdout.includes("closing on SIGTERM"), true));
+  assert.equal((await fetch(`${url}/readyz`)).status, 503);
+  const start = Date.now();
+  command.process.kill("SIGTERM");
+  await command.exit();
+  assert.ok(Date.now() - start < 1_000);
+});
+
+test("a server of an operator's own port answers for it until the end", async (t) => {
+  const command = runCommand(t, [
+    "--port",
+    "0",
+    "--operations-port",
+    "0",
+    "--drain-delay",
+    "300",
+    "--drain-time",
+    "100",
+  ]);
+  const url = await command.ready();
+  const [, apart] = command.stdout.match(/metrics and health are at (http:\/\/[^\s"]+)/) ?? [];
+  const ann = await connect(t, url, { reconnection: false });
+  const lost = once(ann.socket as never, "disconnect");
+  command.process.kill("SIGTERM");
+  await until(() => assert.equal(command.stdout.includes("closing"), true));
+  assert.equal((await fetch(`${apart}/readyz`)).status, 503);
+  assert.equal((await fetch(`${apart}/livez`)).status, 200);
+  assert.match(await (await fetch(`${apart}/metrics`)).text(), /roomcast_sessions 1\n/);
+  await lost;
+  assert.equal(await command.exit(), 0);
+});

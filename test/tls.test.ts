@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { connect as openTls } from "node:tls";
+import { client, connect, next } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { skipWithout } from "./support/programs.ts";
+import { until } from "./support/until.ts";
+
+const skip = skipWithout("openssl");
+
+/** A certificate of its own for a name, in a folder of its own. */
+function makeCertificate(name: string): { cert: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
+  const made = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+  ];
+  execFileSync("openssl", ["req", "-x509", ...made, ...subject], { stdio: "ignore" });
+  return { cert, key };
+}
+
+/** The name on the certificate that a server shows now. */
+function nameShown(url: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = openTls(
+      { port: Number(new URL(url).port), host: "127.0.0.1", rejectUnauthorized: false },
+      () => {
+        resolve(socket.getPeerCertificate().subject.CN);
+        socket.destroy();
+      },
+    );
+    socket.on("error", reject);
+  });
+}
+
+async function startTls(t: TestContext) {
+  const certificate = makeCertificate("first");
+  const { cert, key } = certificate;
+  const command = runCommand(t, ["--port", "0", "--tls-cert", cert, "--tls-key", key]);
+  return { certificate, command, url: await command.ready() };
+}
+
+test("with a certificate the server speaks HTTPS, on both transports", { skip }, async (t) => {
+  const { url } = await startTls(t);
+  assert.match(url, /^https:/);
+  for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]]) {
+    const ann = await connect(t, url, { transports, rejectUnauthorized: false });
+    assert.equal(await ann.ask("notice", "hello"), "have hello");
+  }
+  // The same host in the clear is another origin.
+  const extraHeaders = { origin: url.replace("https", "http") };
+  const clear = client(t, url, { extraHeaders, rejectUnauthorized: false, transports: ["websocket"] });
+  await next(clear, "connect_error");
+});
+
+test("SIGHUP reads the certificate again, and open connections stay", { skip }, async (t) => {
+  const { certificate, command, url } = await startTls(t);
+  const ann = await connect(t, url, { rejectUnauthorized: false });
+  assert.equal(await nameShown(url), "first");
+  const second = makeCertificate("second");
+  copyFileSync(second.cert, certificate.cert);
+  copyFileSync(second.key, certificate.key);
+  command.process.kill("SIGHUP");
+  await until(() => assert.equal(command.stdout.includes("the certificate was read again"), true));
+  assert.equal(await nameShown(url), "second");
+  assert.equal(await ann.ask("notice", "still here"), "have still here");
+});
+
+test("a new certificate that cannot be used is logged, and the last one stays", { skip }, async (t) => {
+  const { certificate, command, url } = await startTls(t);
+  for (const [spoil, words] of [
+    [() => writeFileSync(certificate.cert, "nonsense"), /cannot be used together/],
+    [
+      () => copyFileSync(makeCertificate("other").cert, certificate.cert),
+      /cannot be used together.*key values mismatch/,
+    ],
+  ] as const) {
+    spoil();
+    const before = command.stdout.length;
+    command.process.kill("SIGHUP");
+    await until(() => assert.equal(words.test(command.stdout.slice(before)), true));
+    assert.equal(await nameShown(url), "first");
+  }
+});
+
+test("a start with files that cannot be used ends with one sentence", { skip }, async (t) => {
+  const { cert, key } = makeCertificate("first");
+  const other = makeCertificate("other");
+  for (const [args, sentence] of [
+    [["--tls-cert", `${cert}.none`, "--tls-key", key], /^--tls-cert cannot be read: ENOENT/],
+    [["--tls-cert", cert, "--tls-key", other.key], /cannot be used together/],
+    [["--tls-cert", cert], /^--tls-cert and --tls-key go together/],
+  ] as const) {
+    const command = runCommand(t, ["--port", "0", ...args]);
+    assert.equal(await command.exit(), 1);
+    assert.match(command.stderr, sentence);
+    assert.equal(command.stderr.trimEnd().split("\n").length, 1);
+  }
+});
+
+test("without a certificate SIGHUP ends the server like any signal", async (t) => {
+  const command = runCommand(t, ["--port", "0"]);
+  await command.ready();
+  command.process.kill("SIGHUP");
+  assert.equal(await command.exit(), 0);
+});
