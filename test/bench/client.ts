@@ -57,6 +57,11 @@ export class BenchClient {
     this.#socket.write(frame);
   }
 
+  /** Reads no more. */
+  stall(): void {
+    this.#socket.pause();
+  }
+
   end(): void {
     this.#socket.destroy();
   }

@@ -11,10 +11,12 @@ import { type WebSocket, WebSocketServer } from "ws";
 const host = "127.0.0.1";
 const dist = (file: string) => import(new URL(`../../dist/${file}`, import.meta.url).href);
 
-/** roomcast as it ships. */
+/** roomcast as it ships, but for the limits on how much one address and one connection may ask. */
 async function roomcast(): Promise<number> {
   const { build } = await dist("app.js");
-  const app = await build({});
+  const most = 1_000_000;
+  const limits = { maxConnectionsPerAddress: most, eventsPerSecond: most, eventsBurst: most };
+  const app = await build({ ...limits, maxConnections: 20_000 });
   await app.listen({ port: 0, host });
   return app.server.address().port;
 }
@@ -28,7 +30,7 @@ async function stock(): Promise<number> {
   ]);
   const http = createServer();
   const io = new Server(http, { serveClient: false });
-  const namespace = root(new Rooms("/", 200));
+  const namespace = root({ rooms: new Rooms("/", 200), maxTextChars: 16_384 });
   namespace.rooms.deliverBy((key: string, message: unknown) => io.to(key).emit("res", message));
   io.use((socket, next) => {
     const { userId, room } = socket.handshake.query;
@@ -43,7 +45,7 @@ async function stock(): Promise<number> {
         ack?.(reply);
       });
     }
-    socket.on("disconnect", () => lose(namespace, socket, { silently: false }));
+    socket.on("disconnect", (reason) => lose(namespace, socket, reason, { silently: false }));
     welcome(namespace, socket);
   });
   await new Promise<void>((resolve) => http.listen(0, host, resolve));

@@ -56,13 +56,18 @@ async function flood(
 }
 
 /** One message at a time, 20 a second: how long until each member has it. */
-async function latency(members: BenchClient[], sender: BenchClient, messages: number): Promise<Figures> {
+async function latency(
+  members: BenchClient[],
+  sender: BenchClient,
+  messages: number,
+  frame = chat,
+): Promise<Figures> {
   const waits: number[] = [];
   let sent = 0;
   for (const member of members) member.onEvent = () => waits.push(performance.now() - sent);
   for (let n = 0; n < messages; n++) {
     sent = performance.now();
-    sender.send(chat);
+    sender.send(frame);
     await sleep(50);
   }
   for (const member of members) member.onEvent = undefined;
@@ -87,6 +92,37 @@ async function busyRoom(server: Measured): Promise<Figures> {
   const quiet = await latency(members, members[0] as BenchClient, 60);
   end(members);
   return { ...prefixed("busy room", busy), ...prefixed("quiet room", quiet) };
+}
+
+const largeChat = textFrame(`42["chat","${"x".repeat(8_000)}"]`);
+
+/**
+ * 1,000 members of one room who hear 8 kB 20 times a second: first while all read, then while 50 of them have
+ * stopped and so much waits for each of those that a server which bounds it has let them go, or soon will.
+ */
+async function stalledMembers(server: Measured): Promise<Figures> {
+  const queries = Array.from({ length: 1_000 }, (_, n) => `room=lobby&userId=u${n}`);
+  const members = await connectMany(server.port, queries);
+  await settled(members);
+  const readers = members.slice(50);
+  const sender = readers[0] as BenchClient;
+  const none = await latency(readers, sender, 60, largeChat);
+  for (const member of members.slice(0, 50)) member.stall();
+  for (let n = 0; n < 600; n++) {
+    sender.send(largeChat);
+    if (n % 10 === 0) await sleep(50);
+  }
+  await settled(readers);
+  const some = await latency(readers, sender, 60, largeChat);
+  const { rssBytes } = await server.usage();
+  end(members);
+  return {
+    "stalled members: p99 latency, none stalled": none["p99 latency"] ?? Number.NaN,
+    "stalled members: p99 latency, 50 stalled": some["p99 latency"] ?? Number.NaN,
+    "stalled members: p99 latency, 50 stalled / none":
+      (some["p99 latency"] ?? Number.NaN) / (none["p99 latency"] ?? 1),
+    "stalled members: resident memory": rssBytes,
+  };
 }
 
 /** 100 rooms of 10 members, one of each sending. */
@@ -147,6 +183,7 @@ const prefixed = (prefix: string, figures: Figures): Figures =>
 export const workloads: Record<string, (server: Measured, connections: number) => Promise<Figures>> = {
   rooms: busyRoom,
   many: manyRooms,
+  stalled: stalledMembers,
   connect,
   idle,
 };
