@@ -1,5 +1,6 @@
 import { cpuUsage, memoryUsage } from "node:process";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
+import { Histogram } from "./histogram.ts";
 
 /** A count and the values of its labels. */
 export type Count = [labels: string[], count: number];
@@ -8,11 +9,18 @@ export type Count = [labels: string[], count: number];
 export class Tally {
   readonly #counts = new Map<string, Count>();
 
-  add(labels: string[], count = 1): void {
+  add(labels: string[]): void {
+    this.of(labels)[1]++;
+  }
+
+  /** The count of these labels, to be added to. */
+  of(labels: string[]): Count {
     const key = labels.join("\n");
     const known = this.#counts.get(key);
-    if (known) known[1] += count;
-    else this.#counts.set(key, [labels, count]);
+    if (known) return known;
+    const count: Count = [labels, 0];
+    this.#counts.set(key, count);
+    return count;
   }
 
   get counts(): Iterable<Count> {
@@ -157,6 +165,6 @@ export class Metrics {
   }
 
   #histogram(name: string, help: string, buckets: number[]): Histogram {
-    return new Histogram({ name: `roomcast_${name}`, help, buckets, registers: [this.registry] });
+    return new Histogram(this.registry, `roomcast_${name}`, help, buckets);
   }
 }

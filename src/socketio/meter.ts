@@ -25,17 +25,17 @@ export class Meter {
   arrive(socket: SocketIOClient): void {
     const connection = socket.conn as Metered;
     connection.arrivals = (connection.arrivals ?? 0) + 1;
-    if (connection.arrivals > 1) this.count(socket);
+    if (connection.arrivals > 1) this.count(socket, performance.now());
   }
 
   /**
    * Counts an event.
    *
+   * @param now milliseconds, as of `performance.now()`
    * @throws {ClientError} `rate_limited`
    */
-  count(socket: SocketIOClient): void {
+  count(socket: SocketIOClient, now: number): void {
     const { eventsPerSecond, eventsBurst } = this.#options;
-    const now = performance.now();
     const connection = socket.conn as Metered;
     connection.rate ??= new Rate(eventsBurst, now);
     const retryAfterMs = connection.rate.take(eventsPerSecond, eventsBurst, now);

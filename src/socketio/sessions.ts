@@ -46,9 +46,10 @@ export class Sessions {
     const { name, rooms } = namespace;
     const nsp = this.#serving.io.of(name);
     const deliver = this.#serving.deliverTo(nsp);
+    const deliveries = metrics.deliveries.of([name]);
     rooms.deliverBy((key, message) => {
       deliver(key, message);
-      metrics.deliveries.add([name], rooms.size(message.room as string));
+      deliveries[1] += rooms.size(message.room as string);
     });
 
     const sessions = this;
@@ -117,7 +118,7 @@ export class Sessions {
     socket.data.heard++;
     this.#attempt(
       () => {
-        this.#meter.count(socket);
+        this.#meter.count(socket, startMs);
         return call(namespace, socket, event, args);
       },
       (reply) => {
