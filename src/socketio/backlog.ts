@@ -42,9 +42,8 @@ export class Backlog {
     connection.waitingBytes = first ? size : (connection.waitingBytes ?? 0) + size;
     const { outboxMaxBytes } = this.#bounds;
     // One packet may be larger than the bound; it is what comes behind it that waits for who does not read.
-    const unread = unreadBytes(connection);
-    const room = unread > outboxMaxBytes ? outboxMaxBytes : outboxMaxBytes - unread;
-    if (!first && connection.waitingBytes > room) this.#end(connection);
+    const isOver = connection.waitingBytes + unreadBytes(connection) > outboxMaxBytes;
+    if (!first && isOver) this.#end(connection);
     else this.left(connection, size);
   }
 

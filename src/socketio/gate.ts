@@ -6,9 +6,14 @@ import ipaddr from "ipaddr.js";
 import { type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
+import { queryOf, trim } from "./request.ts";
 
 /** An Engine.IO session, and whom it counts for. */
-export type Visitor = Pick<Socket, "request" | "on" | "close"> & { address: string };
+export type Visitor = Pick<Socket, "request" | "on" | "close"> & {
+  address: string;
+  /** What Node's emitters keep their listeners in. */
+  _events: object;
+};
 
 export interface GateOptions {
   /** Web origins whose pages may connect, beside the server's own. */
@@ -55,7 +60,7 @@ export class Gate {
         `The origin ${origin} may not connect: --origins does not list it.`,
       );
     }
-    return request.url?.includes("sid=") ? undefined : this.#newSession(request);
+    return hasSession(request.url) ? undefined : this.#newSession(request);
   }
 
   #newSession(request: IncomingMessage): Refusal | undefined {
@@ -82,6 +87,7 @@ export class Gate {
       this.#sessions++;
       this.#addresses.add(visitor.address);
       visitor.on("close", left);
+      trim(visitor._events, "close");
       // Several may have asked before the first of them was counted.
       const { maxConnections, maxConnectionsPerAddress } = this.#options;
       const isOneTooMany = this.#addresses.of(visitor.address) > maxConnectionsPerAddress;
@@ -107,6 +113,11 @@ export class Gate {
     if (parsed.kind() === "ipv4") return parsed.toString();
     return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
   }
+}
+
+/** Engine.IO takes the last of a key that is repeated, and an empty one for none. */
+function hasSession(url = ""): boolean {
+  return Boolean(queryOf(url).sid);
 }
 
 function refused(code: RefusalCode, message: string): Refusal {

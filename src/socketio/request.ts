@@ -20,9 +20,30 @@ export function queryOf(url = ""): Record<string, string> {
 export function slim(connection: { request: TransportRequest }): void {
   const { request } = connection;
   if (Object.keys(request).some((key) => !ordinary.has(key))) return;
-  const { headers, url, _query, socket } = request;
-  const essence = { headers, url, _query, socket, client: socket, connection: socket };
-  connection.request = essence as unknown as TransportRequest;
+  connection.request = new Essence(request) as unknown as TransportRequest;
+}
+
+/** What is read of a request for as long as its connection lasts. */
+class Essence {
+  readonly headers: IncomingMessage["headers"];
+  readonly url: string | undefined;
+  readonly _query: Record<string, string>;
+  readonly socket: TcpSocket;
+
+  constructor({ headers, url, _query, socket }: TransportRequest) {
+    this.headers = headers;
+    this.url = url;
+    this._query = _query;
+    this.socket = socket;
+  }
+
+  get connection(): TcpSocket {
+    return this.socket;
+  }
+
+  get client(): TcpSocket {
+    return this.socket;
+  }
 }
 
 /** What every request has, and what Node's server and Engine.IO put on it. */
