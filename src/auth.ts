@@ -18,6 +18,9 @@ export interface AuthOptions {
   authSecret?: string;
   /** Tokens are signed with one of these keys: a JSON Web Key Set (RFC 7517), by URL or file. */
   authJwks?: string;
+  /** The claims `iss` and `aud` that a token must have (RFC 7519, 4.1). */
+  authIssuer?: string;
+  authAudience?: string;
   authGraceMs: number;
   handlerTimeoutMs: number;
 }
@@ -32,16 +35,36 @@ const publicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512
  * @throws {SettingError} for a file of keys that cannot be read
  */
 export function authority(options: AuthOptions): Authority | undefined {
-  const { authSecret, authJwks, authGraceMs: graceMs, handlerTimeoutMs } = options;
+  const keys = keysOf(options);
+  if (!keys) return undefined;
+  const { authIssuer, authAudience, authGraceMs } = options;
+  const rules: JWTVerifyOptions = {
+    algorithms: keys.algorithms,
+    clockTolerance: clockSkewSeconds,
+    requiredClaims: ["sub"],
+    ...(authIssuer === undefined ? {} : { issuer: authIssuer }),
+    ...(authAudience === undefined ? {} : { audience: authAudience }),
+  };
+  return {
+    graceMs: authGraceMs,
+    async grant(token) {
+      if (typeof token !== "string" || token.length > longestTokenChars)
+        throw new ClientError("unauthorized");
+      return grant(await verified(token, keys.key, rules));
+    },
+  };
+}
+
+function keysOf({ authSecret, authJwks, handlerTimeoutMs }: AuthOptions) {
   if (authSecret !== undefined) {
-    const key = new TextEncoder().encode(authSecret);
-    return { graceMs, grant: (token) => grantOf(token, async () => key, ["HS256"]) };
+    const secret = new TextEncoder().encode(authSecret);
+    return { key: (async () => secret) as JWTVerifyGetKey, algorithms: ["HS256"] };
   }
   if (authJwks === undefined) return undefined;
-  const keys = /^https?:/.test(authJwks)
+  const key: JWTVerifyGetKey = /^https?:/.test(authJwks)
     ? createRemoteJWKSet(new URL(authJwks), { timeoutDuration: handlerTimeoutMs })
     : createLocalJWKSet(keySet(authJwks));
-  return { graceMs, grant: (token) => grantOf(token, keys, publicKeyAlgorithms) };
+  return { key, algorithms: publicKeyAlgorithms };
 }
 
 function keySet(path: string): Parameters<typeof createLocalJWKSet>[0] {
@@ -54,13 +77,6 @@ function keySet(path: string): Parameters<typeof createLocalJWKSet>[0] {
     );
   }
   throw new SettingError(`--auth-jwks: ${path} is no JSON Web Key Set: it has no array "keys".`);
-}
-
-async function grantOf(token: unknown, key: JWTVerifyGetKey, algorithms: string[]): Promise<Grant> {
-  if (typeof token !== "string" || token.length > longestTokenChars) throw new ClientError("unauthorized");
-  return grant(
-    await verified(token, key, { algorithms, clockTolerance: clockSkewSeconds, requiredClaims: ["sub"] }),
-  );
 }
 
 /** Nobody is told why a signature failed; only that a token has expired, for that one can mend. */

@@ -99,6 +99,22 @@ describe("who shows no good token is turned away, on both namespaces, and not to
   });
 });
 
+test("where an issuer and an audience are set, a token must have them", async (t) => {
+  const { url } = await startServer(t, {
+    authSecret,
+    authIssuer: "https://id.example",
+    authAudience: "rooms",
+  });
+  await connect(t, url, withToken(await token({ iss: "https://id.example", aud: ["rooms", "mail"] })));
+  for (const claims of [
+    {},
+    { iss: "https://id.example", aud: "mail" },
+    { iss: "https://other.example", aud: "rooms" },
+  ]) {
+    assert.equal((await turnedAway(t, url, withToken(await token(claims)))).code, "unauthorized");
+  }
+});
+
 test("clocks may differ by five seconds", async (t) => {
   const { url } = await startServer(t, { authSecret });
   await connect(t, url, withToken(await token({ exp: now() - 3 })));
@@ -164,8 +180,8 @@ test("where no token is asked for, none is taken", async (t) => {
   assert.deepEqual(error, { code: "unknown_event", message: "This server asks for no token." });
 });
 
-for (const options of [{ authSecret }, {}])
-  test("a client that asks twice before it was answered is ended", async (t) => {
+for (const [what, options] of Object.entries({ "that shows a token": { authSecret }, "without one": {} })) {
+  test(`a client ${what} that asks twice before it was answered is ended`, async (t) => {
     const { url, app } = await startServer(t, options);
     const raw = await openRaw(t, url);
     const shown = JSON.stringify({ token: await token() });
@@ -178,6 +194,7 @@ for (const options of [{ authSecret }, {}])
     await until(() => assert.equal(app.io.of("/").sockets.size, 0));
     assert.equal(app.io.engine.clientsCount, 0);
   });
+}
 
 describe("with public keys,", () => {
   async function keys() {

@@ -49,7 +49,29 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     });
   }
 
-  test("both namespaces of a connection share the rate, and coming and going counts", async (t) => {
+  test("a silence is worth no more than one burst", async (t) => {
+    const { url } = await startServer(t, { eventsPerSecond: 1_000, eventsBurst: 10 });
+    const raw = await connectRaw(t, url);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (let n = 0; n < 100; n++) raw.send(`42${n}["notice","x"]`);
+    await raw.receives(/^43.*rate_limited/);
+  });
+
+  test("coming and going counts, and one who does nothing else is let go", async (t) => {
+    const { url, app } = await startServer(t, { eventsPerSecond: 1, eventsBurst: 5 });
+    const raw = await openRaw(t, url);
+    const answers = () => raw.frames.filter((frame) => /^4[04]/.test(frame));
+    for (let n = 1; n <= 50 && raw.ws.readyState === raw.ws.OPEN; n++) {
+      raw.send("40");
+      await until(() => assert.equal(answers().length === n || raw.ws.readyState !== raw.ws.OPEN, true));
+      if (answers().at(-1)?.startsWith("40")) raw.send("41");
+      await until(() => assert.equal(app.io.of("/").sockets.size, 0));
+    }
+    await raw.closed();
+    assert.match(String(answers().at(-1)), /rate_limited/);
+  });
+
+  test("both namespaces of a connection share the rate", async (t) => {
     const { url } = await startServer(t, burst);
     const raw = await openRaw(t, url);
     raw.send("40");
@@ -58,11 +80,6 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     await raw.receives(/chat,\["res"/);
     for (let n = 0; n < 30; n++) raw.send(`42${n}["notice","x"]`, `42/chat,${n}["notice","x"]`);
     await raw.receives(/^43.*rate_limited/);
-    for (let n = 0; n < 60; n++) {
-      raw.send("41/chat,");
-      raw.send("40/chat,");
-    }
-    await raw.closed();
   });
 
   test("who flees from one flood is not helped by the next connection of the same breath", async (t) => {
@@ -107,6 +124,27 @@ test("a packet that is too large ends its connection with a reason that is told 
   assert.equal(response.status, 413);
 });
 
+test("attachments that together are too large end their connection, and others are taken", async (t) => {
+  const { url, app } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
+  const echoed = next(app.io.of("/own"), "connection").then(([socket]) => next(socket, "data"));
+  const socket = client(t, `${url}/own`);
+  (socket as unknown as { emit(...args: unknown[]): void }).emit(
+    "data",
+    Buffer.alloc(4_000),
+    Buffer.alloc(4_000),
+  );
+  assert.equal((await echoed).length, 2);
+  const raw = await connectRaw(t, url);
+  const names = [0, 1, 2].map((num) => `{"_placeholder":true,"num":${num}}`);
+  for (let n = 0; n < 2; n++) {
+    raw.send(`453-["chat",${names}]`, ...Array.from({ length: 3 }, () => Buffer.alloc(3_000)));
+    await raw.receives(/bad_payload/);
+    raw.frames.length = 0;
+  }
+  raw.send(`453-["chat",${names}]`, ...Array.from({ length: 3 }, () => Buffer.alloc(4_000)));
+  await raw.closed();
+});
+
 /** How a new session is answered, on both transports: a status, and what the body says. */
 async function knock(url: string, headers: Record<string, string> = {}) {
   const polling = await fetch(engineUrl(url, "polling"), { headers });
@@ -140,7 +178,7 @@ describe("at the door", () => {
   });
 
   test("there are so many from one address, and a refused client comes in when there is room", async (t) => {
-    const { url, logs } = await startServer(t, { maxConnectionsPerAddress: 2 });
+    const { url, logs, app } = await startServer(t, { maxConnectionsPerAddress: 2 });
     const held = await Promise.all([openRaw(t, url), openRaw(t, url)]);
     for (const { status, code, message } of await knock(url)) {
       assert.deepEqual([status, code], [429, "too_many_connections"]);
@@ -153,6 +191,10 @@ describe("at the door", () => {
     await next(socket, "connect_error");
     held[0]?.ws.close();
     await next(socket, "connect");
+    socket.disconnect();
+    held[1]?.ws.close();
+    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+    await Promise.all([openRaw(t, url), openRaw(t, url)]);
     const refusal = logs.find(({ code }) => code === "too_many_connections");
     assert.deepEqual([refusal?.level, refusal?.address], [30, "127.0.0.1"]);
   });
@@ -171,6 +213,15 @@ describe("at the door", () => {
       assert.equal(app.io.engine.clientsCount > 0 && answers.match(/HTTP\/1.1 /g) !== null, true),
     );
     await until(() => assert.ok(app.io.engine.clientsCount <= 5));
+  });
+
+  test("only a session that is one passes uncounted", async (t) => {
+    const { url } = await startServer(t, { maxConnections: 1 });
+    await openRaw(t, url);
+    for (const query of ["xsid=1", "sid=", "a=sid=1", "sid=1&sid="]) {
+      assert.equal((await fetch(engineUrl(url, "polling", query))).status, 503, query);
+    }
+    assert.equal((await fetch(engineUrl(url, "polling", "sid=1"))).status, 400);
   });
 
   test("X-Forwarded-For counts from trusted proxies only", async (t) => {

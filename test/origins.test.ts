@@ -128,7 +128,7 @@ describe("an origin is in a list", () => {
     ["https://*.example.com", "https://example.com", false],
     ["https://*.example.com", "https://.example.com", false],
     ["https://*.example.com", "https://aexample.com", false],
-    ["https://*.example.com", "http://a.example.com", false],
+    ["https://*.example.com", "http://abc.example.com", false],
     ["https://*.example.com", "https://a.example.com.evil.example", false],
     ["*", "null", true],
     ["null", "null", true],

@@ -70,6 +70,14 @@ const roomSettings = {
     "a URL or the path of a file",
     "Public keys of the tokens (RS256, ES256, …) a client must show",
   ),
+  authIssuer: text(
+    "as tokens have it in iss",
+    "Whose tokens alone are good, where they may be of several issuers",
+  ),
+  authAudience: text(
+    "as tokens have it in aud",
+    "For whom tokens must be made, where their keys sign for others too",
+  ),
   authGraceMs: milliseconds("Time a connection may go on after its token has expired", 30_000, 0),
   drainDelayMs: milliseconds("Time between /readyz turning 503 and the first goodbye", 0, 0),
   drainTimeMs: milliseconds("Time over which the goodbyes are spread as the server stops", 500, 0),

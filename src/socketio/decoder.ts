@@ -3,7 +3,7 @@ import { Decoder } from "socket.io-parser";
 /** What the stock decoder keeps to itself. */
 interface Internals {
   /** Puts a binary packet together, while its attachments come. */
-  reconstructor: unknown;
+  reconstructor: { buffers: unknown[] } | null;
   emitReserved(event: "decoded", packet: object): void;
 }
 
@@ -22,10 +22,28 @@ const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCode
  * all that is wrong, takes the stock way (Socket.IO protocol 5, packet encoding).
  */
 export class FastDecoder extends Decoder {
+  /** The largest packet that a client may send, its attachments together, in bytes. */
+  get maxBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Of the attachments of the packet that is coming. */
+  declare private attachedBytes?: number;
+
   override add(data: unknown): void {
     const packet = typeof data === "string" ? this.#event(data) : undefined;
     if (packet) (this as unknown as Internals).emitReserved("decoded", packet);
-    else super.add(data);
+    else if (typeof data === "string") super.add(data);
+    else this.#attach(data as Buffer);
+  }
+
+  /** Takes an attachment; the stock decoder bounds how many there are, and each, but not all together. */
+  #attach(data: Buffer): void {
+    const isFirst = (this as unknown as Internals).reconstructor?.buffers.length === 0;
+    this.attachedBytes = (isFirst ? 0 : (this.attachedBytes ?? 0)) + data.byteLength;
+    if (this.attachedBytes > this.maxBytes)
+      throw new Error("the attachments are larger than a packet may be");
+    super.add(data);
   }
 
   #event(text: string): object | undefined {
@@ -46,6 +64,15 @@ export class FastDecoder extends Decoder {
     if (!isPayloadValid(event, payload)) return undefined;
     return id === undefined ? { type: event, nsp, data: payload } : { type: event, nsp, id, data: payload };
   }
+}
+
+/** The decoder of a server whose clients may send packets of so many bytes. */
+export function decoderFor(maxBytes: number): typeof FastDecoder {
+  return class extends FastDecoder {
+    override get maxBytes(): number {
+      return maxBytes;
+    }
+  };
 }
 
 function parsed(json: string): unknown {

@@ -7,7 +7,7 @@ import type { ServerEvents } from "../protocol.ts";
 import type { Deliver } from "../rooms/rooms.ts";
 import { OutboxAdapter } from "./adapter.ts";
 import type { BacklogBounds } from "./backlog.ts";
-import { FastDecoder } from "./decoder.ts";
+import { decoderFor } from "./decoder.ts";
 import { encodeRes } from "./encode.ts";
 import { Engine, type EngineSocket, end, type Traffic } from "./engine.ts";
 
@@ -65,7 +65,7 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
   const engine = new Engine(engineOptions(options), options, onEnding);
   const io: SocketIOServer = new Server({
     adapter: OutboxAdapter,
-    parser: { Encoder, Decoder: FastDecoder },
+    parser: { Encoder, Decoder: decoderFor(options.maxPayloadBytes) },
     connectTimeout: options.handshakeTimeoutMs,
   });
   io.bind(engine);

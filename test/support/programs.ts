@@ -16,6 +16,16 @@ const programs = {
     probe: ["chromium", "--version"],
     packages: "chromium",
   },
+  nginx: {
+    suites: "the rooms behind nginx",
+    probe: ["nginx", "-v"],
+    packages: "nginx-light",
+  },
+  haproxy: {
+    suites: "the rooms behind HAProxy",
+    probe: ["haproxy", "-v"],
+    packages: "haproxy",
+  },
   "python3-socketio": {
     suites: "the Python client",
     probe: ["/usr/bin/python3", "-c", "import socketio, requests, websocket"],
@@ -28,6 +38,9 @@ const programs = {
   },
 } satisfies Record<string, Program>;
 
+/** The environment to start a program in: Debian keeps servers where not every user's PATH looks. */
+export const programEnv = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin` };
+
 /**
  * Why a suite that needs this program is skipped, for `node:test`; false where the program is there.
  *
@@ -36,7 +49,7 @@ const programs = {
 export function skipWithout(name: keyof typeof programs): string | false {
   const { suites, probe, packages } = programs[name];
   const [command, ...args] = probe;
-  if (spawnSync(command, args).status === 0) return false;
+  if (spawnSync(command, args, { env: programEnv }).status === 0) return false;
   const reason = `Skipping ${suites}: no ${name} here. On Debian: apt-get install ${packages}`;
   if (process.env.CI === "true") throw new Error(reason);
   return reason;
