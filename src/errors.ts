@@ -16,8 +16,9 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors;
 
-/** Why a new connection is turned away by HTTP: every code, with its status. */
+/** Why a new connection is turned away at the door: every code, with the status of HTTP. */
 export const refusals = {
+  handshake_timeout: 408,
   origin_not_allowed: 403,
   too_many_connections: 429,
   server_full: 503,

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as openTcp, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { client, connect, enter, Member, next } from "./support/client.ts";
 import { connectRaw, engineUrl, openPolling, openRaw } from "./support/raw.ts";
-import { startServer } from "./support/server.ts";
+import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
 const burst = { eventsPerSecond: 20, eventsBurst: 40 };
@@ -258,43 +259,37 @@ describe("at the door", () => {
   });
 });
 
-describe("a connection that does not come to the point is cut off:", () => {
-  const cut = async (t: TestContext, port: number, bytes: string): Promise<Socket> => {
-    const socket = openTcp(port, "127.0.0.1");
-    t.after(() => socket.destroy());
-    socket.on("error", () => {});
-    socket.resume();
-    if (bytes) socket.write(bytes);
-    await once(socket, "close");
-    return socket;
+describe("a connection that does not come to the point is cut off, and counted:", () => {
+  const ways: Record<string, (server: RunningServer, t: TestContext) => void> = {
+    "one that sends nothing": ({ port }) => void openTcp(port, "127.0.0.1").on("error", () => {}),
+    "one that sends half a request": ({ port }) =>
+      void openTcp(port, "127.0.0.1")
+        .on("error", () => {})
+        .write("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"),
+    "one that sends a byte now and then": ({ port }, t) => {
+      const socket = openTcp(port, "127.0.0.1").on("error", () => {});
+      socket.write("GET /socket.io/ HTTP/1.1\r\nX: ");
+      const drip = setInterval(() => socket.writable && socket.write("x"), 10);
+      t.after(() => clearInterval(drip));
+    },
+    "one that opens a WebSocket and comes to no namespace": ({ url }, t) => void openRaw(t, url),
+    "one that opens a polling session and comes to no namespace": ({ url }) => void openPolling(url),
   };
-
-  test("one that sends nothing", async (t) => {
-    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
-    await cut(t, port, "");
-  });
-
-  test("one that sends half a request", async (t) => {
-    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
-    await cut(t, port, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n");
-  });
-
-  test("one that sends a byte now and then", async (t) => {
-    const { port } = await startServer(t, { handshakeTimeoutMs: 100 });
-    const socket = openTcp(port, "127.0.0.1");
-    socket.on("error", () => {});
-    socket.resume();
-    socket.write("GET /socket.io/ HTTP/1.1\r\nX: ");
-    const drip = setInterval(() => socket.writable && socket.write("x"), 10);
-    t.after(() => clearInterval(drip));
-    await once(socket, "close");
-  });
-
-  test("one that opens a session and comes to no namespace, over polling too", async (t) => {
-    const { url, app } = await startServer(t, { handshakeTimeoutMs: 100 });
-    await openPolling(url);
-    await until(() => assert.equal(app.io.engine.clientsCount, 0));
-  });
+  for (const [title, come] of Object.entries(ways)) {
+    test(title, async (t) => {
+      const server = await startServer(t, { handshakeTimeoutMs: 200 });
+      const connections = () =>
+        new Promise((resolve) => server.app.server.getConnections((_error, count) => resolve(count)));
+      const arrived = once(server.app.server, "connection");
+      come(server, t);
+      await arrived;
+      while ((await connections()) !== 0 || server.app.io.engine.clientsCount !== 0) await setImmediate();
+      assert.match(
+        await server.app.metrics.metrics(),
+        /roomcast_refusals_total\{code="handshake_timeout"\} 1\n/,
+      );
+    });
+  }
 });
 
 test("a compressed frame is not inflated but refused, as no compression was agreed on", async (t) => {

@@ -11,6 +11,8 @@ import { queryOf, trim } from "./request.ts";
 /** An Engine.IO session, and whom it counts for. */
 export type Visitor = Pick<Socket, "request" | "on" | "close"> & {
   address: string;
+  /** How often it has come to a namespace; the meter counts that. */
+  arrivals?: number;
   /** What Node's emitters keep their listeners in. */
   _events: object;
 };
@@ -79,8 +81,12 @@ export class Gate {
     return undefined;
   }
 
-  /** Counts the sessions of an engine, by their addresses. */
-  watch(engine: Engine): void {
+  /**
+   * Counts the sessions of an engine, by their addresses.
+   *
+   * @param onSilent hears of each that was closed since it came to no namespace
+   */
+  watch(engine: Engine, onSilent: () => void): void {
     const gate = this;
     engine.on("connection", (visitor: Visitor) => {
       visitor.address = this.addressOf(visitor.request);
@@ -95,7 +101,8 @@ export class Gate {
     });
 
     /** One listener for all, told who by `this`. */
-    function left(this: Visitor): void {
+    function left(this: Visitor, reason: string): void {
+      if (reason === "forced close" && !this.arrivals && !gate.#health.closed) onSilent();
       gate.#sessions--;
       gate.#addresses.remove(this.address);
     }

@@ -4,6 +4,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
+import type { RefusalCode } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { type Count, type Metrics, Tally } from "../metrics.ts";
 import type { Namespace } from "../namespaces/namespace.ts";
@@ -41,17 +42,24 @@ declare module "fastify" {
 
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
-  const { namespaces, metrics, health, makeServer = fast } = options;
+  const { namespaces, metrics, health, memoryMaxBytes, makeServer = fast } = options;
   const serving = makeServer(options, (reason) => metrics.endings.add([reason]));
   const { engine, io } = serving;
   const gate = new Gate(options, health);
   const sessions = new Sessions(serving, options, { metrics, health, log: app.log });
   for (const namespace of namespaces) sessions.serve(namespace);
-  gate.watch(engine);
+  const refuse = (code: RefusalCode) => metrics.refusals.add([code]);
+  gate.watch(engine, () => refuse("handshake_timeout"));
+  app.server.on("clientError", ({ code }: NodeJS.ErrnoException) => {
+    if (code === "ERR_HTTP_REQUEST_TIMEOUT") refuse("handshake_timeout");
+  });
+  health.heed(() =>
+    serving.outboxes().total > 0.9 * memoryMaxBytes ? "too much waits for clients" : undefined,
+  );
   mount(engine, app.server, path, (request) => {
     const refusal = gate.refusal(request);
     if (!refusal) return undefined;
-    metrics.refusals.add([refusal.code]);
+    refuse(refusal.code);
     app.log.info({ address: gate.addressOf(request), code: refusal.code }, `turned away: ${refusal.message}`);
     return refusal;
   });
