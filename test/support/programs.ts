@@ -26,6 +26,11 @@ const programs = {
     probe: ["openssl", "version"],
     packages: "openssl",
   },
+  prometheus: {
+    suites: "the dashboard's queries",
+    probe: ["/usr/bin/prometheus", "--version"],
+    packages: "prometheus",
+  },
 } satisfies Record<string, Program>;
 
 /**
