@@ -60,6 +60,9 @@ test("those who stay are not told of those who go", async (t) => {
   for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
   const reasons = logs.filter(({ msg }) => msg === "disconnected").map(({ reason }) => reason);
   assert.deepEqual(reasons, Array(3).fill("server shutting down"));
+  const metrics = await app.metrics.metrics();
+  assert.match(metrics, /roomcast_endings_total\{reason="server shutting down"\} 3\n/);
+  assert.match(metrics, /roomcast_disconnects_total\{namespace="\/",reason="server shutting down"\} 3\n/);
 });
 
 test("no message that was acked is lost to a member that was reading", async (t) => {

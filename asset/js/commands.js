@@ -2,12 +2,14 @@ import { everything } from "./timelines.js";
 
 const takesRoom = ["join", "leave"];
 const takesText = ["notice", "msg"];
+const takesToken = ["auth"];
 
 /** The commands of a namespace. */
 export const commandsOf = (namespace) => [
   ...takesRoom,
   "notice",
   ...(namespace === "/chat" ? ["msg"] : []),
+  ...takesToken,
   "bye",
 ];
 
@@ -20,7 +22,7 @@ export const commandsOf = (namespace) => [
 export function parse(text, { namespace, view }) {
   const [, command = "", rest = ""] = text.match(/^(\S+)(?:\s(.*))?$/su) ?? [];
   if (commandsOf(namespace).includes(command)) {
-    if (takesRoom.includes(command)) return { event: command, args: [rest.trim()] };
+    if ([...takesRoom, ...takesToken].includes(command)) return { event: command, args: [rest.trim()] };
     if (takesText.includes(command)) return { event: command, args: [rest] };
     if (!rest) return { event: command, args: [] };
   }

@@ -1,7 +1,7 @@
 /* global io */
 import { longestScript } from "./script.js";
-import { answered, comeIn, greeted, heard, moved, remark } from "./state.js";
-import { ending, sentence } from "./words.js";
+import { answered, authorized, comeIn, expired, greeted, heard, moved, remark, saidBye } from "./state.js";
+import { advice, ending, sentence } from "./words.js";
 
 const longestAckMs = 10_000;
 
@@ -21,12 +21,18 @@ export function createConnection(state, changed) {
     socket = io(state.namespace, {
       forceNew: true,
       // Asked for anew at each attempt: who comes back is in the rooms it was in, under the name it had.
-      auth: (give) => give({ userId: state.userId || state.entry.userId || undefined, room: state.wanted }),
+      auth: (give) => give(handshake()),
     });
     old?.disconnect();
     listen(socket);
     setStatus("connecting");
   }
+
+  const handshake = () => ({
+    userId: state.userId || state.entry.userId || undefined,
+    room: state.wanted,
+    token: state.token || undefined,
+  });
 
   /** Ends the connection until one connects by hand. */
   function disconnect() {
@@ -40,7 +46,8 @@ export function createConnection(state, changed) {
    * @throws {Error} in words, if the server refused it or no ack came
    */
   async function send(event, ...args) {
-    state.sent = [...state.sent, { event, args }].slice(-longestScript);
+    // A token belongs into no script, which has one from whoever runs it.
+    if (event !== "auth") state.sent = [...state.sent, { event, args }].slice(-longestScript);
     const { ack, lost } = await new Promise((resolve) => emit(event, args, resolve));
     if (lost) throw new Error("No answer came; it may not have arrived.");
     if (ack?.error) throw new Error(ack.error.message);
@@ -57,6 +64,7 @@ export function createConnection(state, changed) {
         entry.latencyMs = state.roundTripMs = performance.now() - start;
         if (!ack?.error && (event === "join" || event === "leave")) moved(state, ack);
         if (!ack?.error && event === "msg") answered(state, [ack]);
+        if (!ack?.error && event === "auth") authorized(state, args[0], ack);
       }
       changed();
       done(entry);
@@ -75,14 +83,21 @@ export function createConnection(state, changed) {
       state.socketId = mine.id;
       setStatus("connected");
     });
-    on(mine, "connect_error", (error) => {
+    on(mine, "connect_error", ({ message, data }) => {
       if (mine.active) setStatus("reconnecting");
-      else setStatus("turned away", error.message);
+      else goOut("turned away", message, data?.code);
     });
     on(mine, "disconnect", (reason) => {
-      remark(state, [ending(reason)]);
-      if (reason === "io server disconnect") state.rooms = new Map();
-      setStatus(mine.active ? "reconnecting" : "offline", ending(reason));
+      const dismissed = reason === "io server disconnect";
+      const code = dismissed && state.expired && !saidBye(state) ? "token_expired" : undefined;
+      const why = ending(code ?? reason);
+      remark(state, [why]);
+      if (dismissed && !code) state.rooms = new Map();
+      if (mine.active) setStatus("reconnecting");
+      else goOut("offline", why, code);
+    });
+    on(mine, "error", ({ event, error }) => {
+      if (event === "auth" && error.code === "token_expired") expired(state);
     });
     on(mine.io, "reconnect_attempt", (attempt) => {
       state.attempt = attempt;
@@ -105,6 +120,13 @@ export function createConnection(state, changed) {
     on(mine, "bye", (context) =>
       answered(state, ["The last thing you said: ", ...(context ? sentence(context) : ["nothing"])]),
     );
+  }
+
+  /** One is out until one connects by hand: says why, and what to do where a token would mend it. */
+  function goOut(status, why, code) {
+    const todo = advice(code, state.token !== "");
+    if (todo) state.focus = "token";
+    setStatus(status, todo ? `${why} ${todo}` : why);
   }
 
   function setStatus(status, reason = "") {

@@ -4,6 +4,7 @@ import { createConnection } from "./connection.js";
 import { linkTo, readLink } from "./link.js";
 import { createState, forget, look } from "./state.js";
 import { focusLine } from "./view/composer.js";
+import { focusToken } from "./view/entrance.js";
 import { page } from "./view/page.js";
 
 const saidForMs = 2_500;
@@ -22,8 +23,8 @@ const actions = {
     how(state);
     redraw();
   },
-  enter(entry) {
-    state.entry = entry;
+  enter(entry, token) {
+    Object.assign(state, { entry, token });
     history.replaceState(null, "", linkTo(entry));
     connection.connect();
   },
@@ -67,6 +68,8 @@ function draw() {
   document.title = `${unread ? `(${unread}) ` : ""}${state.view ?? "roomcast"}`;
   render(page(state, actions), document.body);
   if (drawn !== "connected" && state.status === "connected") focusLine();
+  if (state.focus === "token") focusToken();
+  state.focus = undefined;
   drawn = state.status;
 }
 

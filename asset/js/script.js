@@ -9,15 +9,17 @@ export const longestScript = 200;
  * @param {string} address of the server, with the namespace
  * @param {{ userId: string, room: string[] }} auth
  * @param {{ event: string, args: unknown[] }[]} sent
+ * @param {boolean} asksForToken of whoever runs it
  */
 export const script = (
   address,
   auth,
   sent,
-) => `// Save as talk.mjs, then: npm install socket.io-client && node talk.mjs
+  asksForToken,
+) => `// Save as talk.mjs, then: npm install socket.io-client && ${asksForToken ? "TOKEN='your token' " : ""}node talk.mjs
 import { io } from "socket.io-client";
 
-const socket = io(${literal(address)}, { auth: ${literal(auth)} });
+const socket = io(${literal(address)}, { auth: ${asksForToken ? withToken(auth) : literal(auth)} });
 
 socket.onAny((event, ...args) => console.log("heard", event, ...args));
 await new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
@@ -30,3 +32,5 @@ ${sent.map(({ event, args }) => `await send(${[event, ...args].map(literal).join
 
 socket.disconnect();
 `;
+
+const withToken = (auth) => `{ ...${literal(auth)}, token: process.env.TOKEN }`;

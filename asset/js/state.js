@@ -1,6 +1,6 @@
 import { everything, line, Timelines } from "./timelines.js";
 import { Wire } from "./wire.js";
-import { effect, list, sentence } from "./words.js";
+import { effect, list, moment, sentence } from "./words.js";
 
 /**
  * What the page knows, and how it changes. Nothing here touches the document or the network.
@@ -11,6 +11,12 @@ export function createState(entry) {
   return {
     /** Who comes in, and where; what the entrance shows. */
     entry,
+    /** What the handshake shows where the server asks for it; kept nowhere but here. */
+    token: "",
+    /** The token has expired since it was shown. */
+    expired: false,
+    /** What gets the keyboard when it is next drawn. @type {"token" | undefined} */
+    focus: undefined,
     /** The entry one came in by last. @type {import("./link.js").Entry | undefined} */
     entered: undefined,
     /** Whether the next greeting is the first since one came in by the entrance. */
@@ -62,7 +68,7 @@ export function comeIn(state) {
       sent: [],
     });
   }
-  if (state.sent.at(-1)?.event === "bye") state.sent = [];
+  if (saidBye(state)) state.sent = [];
   const wanted = [...new Set([...state.rooms.keys(), ...(entry.room ? [entry.room] : [])])];
   Object.assign(state, {
     entered: entry,
@@ -70,14 +76,35 @@ export function comeIn(state) {
     wanted,
     arriving: true,
     attempt: 0,
+    expired: false,
     complaint: "",
   });
+}
+
+/** Whether bye is the last thing one has sent. */
+export const saidBye = ({ sent }) => sent.at(-1)?.event === "bye";
+
+/** The token has expired; the server waits a while for a new one. */
+export function expired(state) {
+  state.expired = true;
+  state.complaint = "Token expired: send auth and a new one.";
+  remark(state, ["Your token has expired"]);
+}
+
+/** The server has taken a new token, which may allow fewer rooms. */
+export function authorized(state, token, { expiresAt, rooms }) {
+  Object.assign(state, { token, expired: false, complaint: "" });
+  for (const room of [...state.rooms.keys()]) if (!rooms.includes(room)) forget(state, room);
+  answered(state, [
+    `The new token ${expiresAt === null ? "does not expire" : `holds until ${moment(expiresAt)}`}`,
+  ]);
 }
 
 /** The server greets the connection. */
 export function greeted(state, message) {
   const { entry, rooms: before, arriving } = state;
-  const back = state.userId !== "";
+  // By a new token one may be somebody else.
+  const back = state.userId === message.userId;
   state.userId = message.userId;
   state.arriving = false;
   state.returning = new Set(message.rooms.filter((room) => before.has(room)));

@@ -1,6 +1,9 @@
 /** How many events are kept; older ones are let go. */
 export const longestWire = 500;
 
+/** What stands for a token, which nobody is to read over one's shoulder. */
+const hidden = "(hidden)";
+
 const utf8 = new TextEncoder();
 
 /**
@@ -29,6 +32,7 @@ export class Wire {
     const json = JSON.stringify([event, ...args]);
     const bytes = utf8.encode(json).length;
     const added = { key: ++this.#count, direction, event, args, json, bytes, at: Date.now() };
+    if (event === "auth") Object.assign(added, { args: [hidden], json: JSON.stringify([event, hidden]) });
     this.events.push(added);
     if (this.events.length > longestWire) this.events.shift();
     return added;

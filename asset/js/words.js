@@ -4,6 +4,12 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 
 export const time = (at) => clock.format(at);
 
+const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** A time, with its day where that is not today. */
+export const moment = (at) =>
+  new Date(at).toDateString() === new Date().toDateString() ? time(at) : calendar.format(at);
+
 /** "1 member", "3 members", nothing while it is not known. */
 export const members = (count) => (count === undefined ? "" : `${count} member${count === 1 ? "" : "s"}`);
 
@@ -45,4 +51,17 @@ export const ending = (reason) =>
     "transport close": "The connection was closed.",
     "transport error": "The connection broke.",
     "ping timeout": "The server fell silent.",
+    token_expired: "Your token has expired, and no new one came.",
   })[reason] ?? reason;
+
+/**
+ * What to do about a refusal that a token would mend, by its code.
+ *
+ * @returns {string | undefined} nothing for any other
+ */
+export const advice = (code, gaveToken) =>
+  ({
+    unauthorized: gaveToken ? "Yours is not valid here: give another." : "Give yours below.",
+    token_expired: "Give a new one below.",
+    forbidden: "Choose another room, or give a token that allows this one.",
+  })[code];

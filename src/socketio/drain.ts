@@ -10,8 +10,10 @@ const longestFarewellMs = 1_000;
 /**
  * Ends all sessions over a time, so that those who reconnect do not come as one herd; each hears first what was
  * sent to it. Resolves when all have gone, or have not within a second of the last goodbye.
+ *
+ * @param onGoodbye is called as each is ended
  */
-export async function drain(engine: Engine, overMs: number): Promise<void> {
+export async function drain(engine: Engine, overMs: number, onGoodbye: () => void): Promise<void> {
   const { clients } = engine as unknown as { clients: Record<string, Socket> };
   const connections = Object.values(clients);
   const start = performance.now();
@@ -23,6 +25,7 @@ export async function drain(engine: Engine, overMs: number): Promise<void> {
     if (transport instanceof OutboxTransport) {
       transport.farewell = [endings["server shutting down"], "server shutting down"];
     }
+    onGoodbye();
     connection.close();
   }
   const late = performance.now() + longestFarewellMs;

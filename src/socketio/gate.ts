@@ -84,27 +84,36 @@ export class Gate {
   /**
    * Counts the sessions of an engine, by their addresses.
    *
-   * @param onSilent hears of each that was closed since it came to no namespace
+   * @param refuse hears why, of each that was closed as it came, or since it came to no namespace
    */
-  watch(engine: Engine, onSilent: () => void): void {
+  watch(engine: Engine, refuse: (code: RefusalCode) => void): void {
     const gate = this;
     engine.on("connection", (visitor: Visitor) => {
       visitor.address = this.addressOf(visitor.request);
       this.#sessions++;
       this.#addresses.add(visitor.address);
-      visitor.on("close", left);
-      trim(visitor._events, "close");
       // Several may have asked before the first of them was counted.
       const { maxConnections, maxConnectionsPerAddress } = this.#options;
       const isOneTooMany = this.#addresses.of(visitor.address) > maxConnectionsPerAddress;
-      if (isOneTooMany || this.#sessions > maxConnections) visitor.close(true);
+      if (isOneTooMany || this.#sessions > maxConnections) {
+        refuse(isOneTooMany ? "too_many_connections" : "server_full");
+        forget(visitor);
+        visitor.close(true);
+        return;
+      }
+      visitor.on("close", left);
+      trim(visitor._events, "close");
     });
+
+    const forget = ({ address }: Visitor) => {
+      this.#sessions--;
+      this.#addresses.remove(address);
+    };
 
     /** One listener for all, told who by `this`. */
     function left(this: Visitor, reason: string): void {
-      if (reason === "forced close" && !this.arrivals && !gate.#health.closed) onSilent();
-      gate.#sessions--;
-      gate.#addresses.remove(this.address);
+      if (reason === "forced close" && !this.arrivals && !gate.#health.closed) refuse("handshake_timeout");
+      forget(this);
     }
   }
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
-import type { RefusalCode } from "../errors.ts";
+import { endings, type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { type Count, type Metrics, Tally } from "../metrics.ts";
 import type { Namespace } from "../namespaces/namespace.ts";
@@ -48,8 +48,11 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   const gate = new Gate(options, health);
   const sessions = new Sessions(serving, options, { metrics, health, log: app.log });
   for (const namespace of namespaces) sessions.serve(namespace);
+  // A rate sees how a count grows: one that begins at the first of its kind does not seem to have grown.
+  for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
+  for (const reason of Object.keys(endings)) metrics.endings.of([reason]);
   const refuse = (code: RefusalCode) => metrics.refusals.add([code]);
-  gate.watch(engine, () => refuse("handshake_timeout"));
+  gate.watch(engine, refuse);
   app.server.on("clientError", ({ code }: NodeJS.ErrnoException) => {
     if (code === "ERR_HTTP_REQUEST_TIMEOUT") refuse("handshake_timeout");
   });
@@ -79,7 +82,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     await Promise.allSettled(sessions.pending);
     // What they answer is sent in the turn after.
     await turn();
-    await drain(engine, options.drainTimeMs);
+    await drain(engine, options.drainTimeMs, () => metrics.endings.add(["server shutting down"]));
   });
   app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
   app.addHook("preClose", async () => {

@@ -47,6 +47,7 @@ export class Sessions {
     const nsp = this.#serving.io.of(name);
     const deliver = this.#serving.deliverTo(nsp);
     const deliveries = metrics.deliveries.of([name]);
+    metrics.connects.of([name]);
     rooms.deliverBy((key, message) => {
       deliver(key, message);
       deliveries[1] += rooms.size(message.room as string);

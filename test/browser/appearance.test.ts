@@ -78,6 +78,10 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
       await ann.say("bye");
       await ann.status("offline");
       await check("offline");
+      const strict = await startServer(t, { authSecret: "a secret of no less than 32 characters" });
+      await ann.page.goto(`${strict.url}/?room=lobby&userId=ann`);
+      await ann.page.locator("input[name=token]:focus").waitFor();
+      await check("asked for a token");
     });
   }
 

@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { useBrowser } from "../support/browser.ts";
 import { enter } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
+import { runScript } from "../support/script.ts";
 import { startServer } from "../support/server.ts";
 import { windows } from "../support/window.ts";
 
@@ -275,14 +271,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.page.getByRole("button", { name: "Copy as script" }).click();
     await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
     const script = await ann.page.evaluate(() => navigator.clipboard.readText());
-
-    const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
-    t.after(() => rmSync(folder, { recursive: true }));
-    symlinkSync(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(folder, "node_modules"));
-    writeFileSync(join(folder, "talk.mjs"), script);
-    const node = spawn(process.execPath, ["talk.mjs"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
-    let output = "";
-    for await (const data of node.stdout) output += data;
+    const output = await runScript(t, script);
     assert.match(output, /sent msg last words → recv last words/);
     assert.equal(
       bob.messages.filter(({ userId, text }) => userId === evil && text === `<= ${evil}`).length,

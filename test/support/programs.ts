@@ -36,6 +36,11 @@ const programs = {
     probe: ["openssl", "version"],
     packages: "openssl",
   },
+  prometheus: {
+    suites: "the dashboard's queries",
+    probe: ["/usr/bin/prometheus", "--version"],
+    packages: "prometheus",
+  },
 } satisfies Record<string, Program>;
 
 /** The environment to start a program in: Debian keeps servers where not every user's PATH looks. */

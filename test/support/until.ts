@@ -4,11 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
  * Retries an assertion until it holds; fails with what it last said when that takes longer than ten seconds. Not
  * for `assert.ok`, which parses the source for its message each time it fails.
  */
-export async function until(assertion: () => void): Promise<void> {
+export async function until(assertion: () => void | Promise<void>): Promise<void> {
   const deadline = Date.now() + 10_000;
   for (;;) {
     try {
-      return assertion();
+      return await assertion();
     } catch (error) {
       if (Date.now() > deadline) throw error;
       await sleep(10);

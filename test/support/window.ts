@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContextOptions, ConsoleMessage, Page } from "playwright-core";
 
 /** Opens the page in windows of this test; whatever goes wrong in one fails the test at its end. */
 export function windows(t: TestContext, open: (options?: BrowserContextOptions) => Promise<Page>) {
@@ -9,9 +9,7 @@ export function windows(t: TestContext, open: (options?: BrowserContextOptions) 
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(String(error)));
     page.on("console", (message) => {
-      if (message.type() === "error" && !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/.test(message.text())) {
-        faults.push(message.text());
-      }
+      if (message.type() === "error" && !isOfTheNetwork(message)) faults.push(message.text());
     });
     await page.addInitScript(() => {
       addEventListener("securitypolicyviolation", (event) => console.error("CSP", event.violatedDirective));
@@ -23,6 +21,12 @@ export function windows(t: TestContext, open: (options?: BrowserContextOptions) 
     });
     return new Window(page);
   };
+}
+
+/** A server that is down; or a client that was turned away polls once more while it closes its session. */
+function isOfTheNetwork(message: ConsoleMessage): boolean {
+  if (/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/.test(message.text())) return true;
+  return /status of 400/.test(message.text()) && message.location().url.includes("transport=polling");
 }
 
 /** What a person does with the page. */

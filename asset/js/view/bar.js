@@ -6,7 +6,7 @@ const inStatus = ({ status, attempt }) =>
 
 /** The connection: its state, its transport, who one is, and the last round trip. */
 export const bar = (state, actions) => {
-  const { namespace, status, socketId, transport, userId, roundTripMs, wireOpen, began, sent } = state;
+  const { namespace, status, socketId, transport, userId, roundTripMs, wireOpen, began, sent, token } = state;
   const on = status === "connected";
   const gone = status === "offline" || status === "turned away";
   const toggleWire = () =>
@@ -15,7 +15,7 @@ export const bar = (state, actions) => {
     });
   const copyScript = () =>
     actions.copy(
-      script(location.origin + namespace, { userId, room: began }, sent),
+      script(location.origin + namespace, { userId, room: began }, sent, token !== ""),
       "a Node script of this conversation",
     );
   return html`

@@ -66,10 +66,11 @@ async function submit(event, { namespace, view, status }, { send, redraw }) {
   event.preventDefault();
   const text = field.value.value;
   if (text === "" || status !== "connected") return;
-  past.lines = [...past.lines, text].slice(-100);
+  const { event: name, args } = parse(text, { namespace, view });
+  // A token is not to come back for whoever looks on.
+  if (name !== "auth") past.lines = [...past.lines, text].slice(-100);
   past.at = past.lines.length;
   field.value.value = "";
-  const { event: name, args } = parse(text, { namespace, view });
   const went = await send(name, ...args);
   if (!went && field.value.value === "") field.value.value = text;
   redraw();

@@ -1,12 +1,21 @@
-import { html } from "/vendor/lit-html/lit-html.js";
+import { createRef, ref } from "/vendor/lit-html/directives/ref.js";
+import { html, nothing } from "/vendor/lit-html/lit-html.js";
+
+const tokenField = createRef();
+
+/** Lets one type a token at once; who is in the middle of a line is left there. */
+export function focusToken() {
+  if (!document.activeElement?.matches("[placeholder]:not(:placeholder-shown)")) tokenField.value?.focus();
+}
 
 /** Where one says who one is and where to go: the first thing a visitor sees, and the way back in. */
 export const entrance = (state, { enter }) => {
-  const { entry, status, reason } = state;
+  const { entry, token, status, reason } = state;
   const first = status === "new";
   const submit = (event) => {
     event.preventDefault();
-    enter(Object.fromEntries(new FormData(event.currentTarget)));
+    const { token, ...entry } = Object.fromEntries(new FormData(event.currentTarget));
+    enter(entry, token.trim());
   };
   return html`
     <section class="entrance ${first ? "first" : ""}" aria-label="Connect">
@@ -17,7 +26,7 @@ export const entrance = (state, { enter }) => {
                 A room server for Socket.IO clients is running here. Pick a name and a room; open this page in a
                 second window to have somebody to talk to.
               </p>`
-          : html`<p role="alert" class=${status === "turned away" ? "failed" : ""}>
+          : html`<p id="reason" role="alert" class=${status === "turned away" ? "failed" : ""}>
               ${status === "turned away" ? "Turned away. " : ""}${reason}
             </p>`
       }
@@ -30,6 +39,11 @@ export const entrance = (state, { enter }) => {
             <option ?selected=${entry.namespace === "/"}>/</option>
             <option ?selected=${entry.namespace === "/chat"}>/chat</option>
           </select>
+        </label>
+        <label class="token">
+          Token (where the server asks for one)
+          <input name="token" type="password" autocomplete="off" aria-describedby=${first ? nothing : "reason"}
+            .value=${token} ${ref(tokenField)} />
         </label>
         <button class="primary">${first ? "Enter the room" : "Connect"}</button>
       </form>

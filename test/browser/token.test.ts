@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { SignJWT } from "jose";
+import { clockSkewSeconds } from "../../src/limits.ts";
+import { useBrowser } from "../support/browser.ts";
+import { connect } from "../support/client.ts";
+import { skipWithout } from "../support/programs.ts";
+import { runScript } from "../support/script.ts";
+import { startServer } from "../support/server.ts";
+import { type Window, windows } from "../support/window.ts";
+
+const authSecret = "a secret of no less than 32 characters";
+const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
+
+/** A token for ann, valid for a minute unless its claims say otherwise. */
+function token(claims: Record<string, unknown> = {}): Promise<string> {
+  const exp = Math.floor(Date.now() / 1_000) + 60;
+  const key = new TextEncoder().encode(authSecret);
+  return new SignJWT({ sub: "ann", exp, ...claims }).setProtectedHeader({ alg: "HS256" }).sign(key);
+}
+
+/** One that expires within two seconds, on a server that allows for clocks that differ. */
+const brief = () => token({ exp: Math.floor(Date.now() / 1_000) - clockSkewSeconds + 2 });
+
+const field = ({ page }: Window) => page.getByLabel("Token (where the server asks for one)");
+
+/** Waits until the page says this where one comes in, with the keyboard on the field for a token. */
+async function asksFor({ page }: Window, sentence: string): Promise<void> {
+  await page.getByRole("alert").getByText(sentence, { exact: true }).waitFor();
+  await page.locator("input[name=token]:focus").waitFor();
+}
+
+describe("on a server that asks for tokens, the page", { skip: skipWithout("chromium") }, () => {
+  const open = useBrowser();
+
+  test("lets one in by a token, and shows it nowhere", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const ann = await windows(t, open)(url, clipboard);
+    const [first, second] = [await token(), await token({ jti: "second" })];
+    assert.deepEqual(
+      [await field(ann).getAttribute("type"), await field(ann).getAttribute("autocomplete")],
+      ["password", "off"],
+    );
+    await field(ann).fill(` ${first} `);
+    await ann.enter("somebody", "lobby");
+    await ann.reads("ann joined lobby");
+    await ann.say(`auth ${second}`);
+    await ann.page.getByText(/^The new token holds until .*\d:\d\d/).waitFor();
+    await ann.say("hello");
+    await ann.line.press("ArrowUp");
+    await ann.line.press("ArrowUp");
+    assert.equal(await ann.line.inputValue(), "hello");
+    await ann.page.getByRole("button", { name: "Wire" }).click();
+    const wire = ann.page.getByRole("complementary", { name: "Wire" });
+    await wire.locator("li", { hasText: "auth" }).getByText('"(hidden)"').waitFor();
+    await ann.page.getByRole("button", { name: "Copy auth as a line of code" }).click();
+    const copied = () => ann.page.evaluate(() => navigator.clipboard.readText());
+    await ann.page.getByText("Copied the event").waitFor({ state: "attached" });
+    assert.equal(await copied(), 'socket.emit("auth", "(hidden)");');
+    for (const secret of [first, second]) {
+      const shown = `${await ann.page.content()} ${ann.page.url()}`;
+      assert.doesNotMatch(shown, new RegExp(secret.replaceAll(".", "\\.")));
+      await wire.getByRole("searchbox").fill(secret);
+      await wire.locator("li").first().waitFor({ state: "detached" });
+    }
+  });
+
+  test("copies a script that has the token from its environment", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const bob = await connect(t, url, { auth: { token: await token({ sub: "bob" }), room: "lobby" } });
+    const ann = await windows(t, open)(url, clipboard);
+    await field(ann).fill(await token());
+    await ann.enter("ann", "lobby");
+    await ann.say("said before");
+    await ann.reads("said before");
+    await ann.say(`auth ${await token()}`);
+    await ann.page.getByText(/^The new token holds/).waitFor();
+    await ann.page.getByRole("button", { name: "Copy as script" }).click();
+    await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
+    const script = await ann.page.evaluate(() => navigator.clipboard.readText());
+    assert.doesNotMatch(script, /eyJ|"auth"/);
+    const output = await runScript(t, script, { TOKEN: await token({ sub: "cleo" }) });
+    assert.match(output, /sent chat said before lobby →/);
+    assert.deepEqual(
+      bob.messages.filter(({ text }) => text === "<= said before").map(({ userId }) => userId),
+      ["ann", "cleo"],
+    );
+  });
+
+  test("says what to do for want of a token, or of a good one, and waits in its field", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
+    const asks = "Turned away. This server asks for a valid token.";
+    const tries = async (value: string) => {
+      await field(ann).fill(value);
+      await field(ann).press("Enter");
+    };
+    await asksFor(ann, `${asks} Give yours below.`);
+    await tries("let me in");
+    await asksFor(ann, `${asks} Yours is not valid here: give another.`);
+    await tries(await token({ exp: 1 }));
+    await asksFor(ann, "Turned away. The token has expired. Give a new one below.");
+    const forbidden =
+      "The token does not allow the room lobby. Choose another room, or give a token that allows this one.";
+    await tries(await token({ rooms: ["den"] }));
+    await asksFor(ann, `Turned away. ${forbidden}`);
+    await ann.page.getByLabel("Room", { exact: true }).fill("den");
+    await field(ann).press("Enter");
+    await ann.reads("ann joined den");
+    await ann.say("join lobby");
+    await ann.page.getByRole("alert").getByText("The token does not allow the room lobby.").waitFor();
+  });
+
+  test("says that a token has expired, and goes on with a new one", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const ann = await windows(t, open)(url);
+    await field(ann).fill(await token());
+    await ann.enter("ann", "lobby");
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.say(`auth ${await brief()}`);
+    await ann.reads("Your token has expired");
+    await ann.page.getByRole("alert").getByText("Token expired: send auth and a new one.").waitFor();
+    await ann.say(`auth ${await token({ sub: "bob" })}`);
+    await ann.page.getByRole("alert").getByText("The token is another user's.").waitFor();
+    await ann.say(`auth ${await token({ rooms: ["lobby"], exp: undefined })}`);
+    await ann.page.getByText("The new token does not expire").first().waitFor();
+    await ann.room("den").waitFor({ state: "detached" });
+    await ann.room("lobby").click();
+    await ann.say("still here");
+    await ann.reads("still here");
+  });
+
+  test("asks for a new token when one has expired, and comes back to the rooms one was in", async (t) => {
+    const { url } = await startServer(t, { authSecret, authGraceMs: 0 });
+    const ann = await windows(t, open)(url);
+    await field(ann).fill(await token());
+    await ann.enter("ann", "lobby");
+    await ann.say("join den");
+    await ann.reads("ann joined den");
+    await ann.say(`auth ${await brief()}`);
+    await asksFor(ann, "Your token has expired, and no new one came. Give a new one below.");
+    await field(ann).fill(await token());
+    await field(ann).press("Enter");
+    await ann.reads("Back, in lobby, den again");
+    await ann.say("bye");
+    await ann.page.getByRole("alert").getByText("You said bye.", { exact: true }).waitFor();
+  });
+
+  test("knows who comes in by another's token", async (t) => {
+    const { url } = await startServer(t, { authSecret });
+    const ann = await windows(t, open)(url);
+    await field(ann).fill(await token());
+    await ann.enter("me", "lobby");
+    await ann.reads("Connected as ann, in lobby");
+    await ann.page.getByRole("button", { name: "Disconnect" }).click();
+    await field(ann).fill(await token({ sub: "bob" }));
+    await field(ann).press("Enter");
+    await ann.reads("Connected as bob, in lobby");
+    await ann.page.getByRole("definition").getByText("bob", { exact: true }).waitFor();
+  });
+
+  test("does not take the keyboard from one who is in the middle of a line", async (t) => {
+    const { url, port, app } = await startServer(t, { authSecret });
+    const ann = await windows(t, open)(url);
+    await field(ann).fill(await token());
+    await ann.enter("ann", "lobby");
+    await ann.line.fill("half a sen");
+    await app.close();
+    await ann.status("reconnecting");
+    await startServer(t, { authSecret: authSecret.toUpperCase() }, { port });
+    await ann.page.getByRole("alert").getByText("Yours is not valid here: give another.").waitFor();
+    await ann.page.keyboard.type("tence");
+    assert.equal(await ann.line.inputValue(), "half a sentence");
+  });
+});
