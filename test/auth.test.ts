@@ -193,6 +193,7 @@ for (const [what, options] of Object.entries({ "that shows a token": { authSecre
     await raw.closed();
     await until(() => assert.equal(app.io.of("/").sockets.size, 0));
     assert.equal(app.io.engine.clientsCount, 0);
+    assert.match(await app.metrics.metrics(), /roomcast_connects_total\{namespace="\/"\} [01]\n/);
   });
 }
 

@@ -1,22 +1,25 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import Fastify from "fastify";
+import { SignJWT } from "jose";
+import type { RoomcastOptions } from "../src/app.ts";
+import { authority } from "../src/auth.ts";
 import { readOptions } from "../src/config/read.ts";
 import { Health } from "../src/health.ts";
 import { Metrics } from "../src/metrics.ts";
 import { root } from "../src/namespaces/root.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 import { socketio } from "../src/socketio/plugin.ts";
-import { connect, enter } from "./support/client.ts";
+import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { until } from "./support/until.ts";
 
 /** A server whose rooms, members, timers and listeners can be counted. */
-async function startCounted(t: TestContext) {
+async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
   const rooms = new Rooms("/", 200);
   const app = Fastify();
-  const settings = readOptions({});
-  const namespaces = [root({ rooms, maxTextChars: settings.maxTextChars })];
+  const settings = readOptions(options);
+  const namespaces = [root({ rooms, maxTextChars: settings.maxTextChars, authority: authority(settings) })];
   await app.register(socketio, { ...settings, namespaces, metrics: new Metrics(), health: new Health() });
   t.after(() => app.close());
   const url = await app.listen({ port: 0, host: "127.0.0.1" });
@@ -89,4 +92,23 @@ test("one connection in 200 rooms, joined and left and joined and dropped, leave
   await Promise.all(names.map((name) => ann.ask("join", name)));
   ann.socket.disconnect();
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
+});
+
+test("those who come with a token, and those turned away, leave no timer behind", async (t) => {
+  const authSecret = "a secret of no less than 32 characters";
+  const { url, count } = await startCounted(t, { authSecret, handlerTimeoutMs: 3_600_000 });
+  const before = count();
+  const token = await new SignJWT({ sub: "ann" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(authSecret));
+  for (let n = 0; n < 20; n++) {
+    const ann = await connect(t, url, { auth: { token, room: "lobby" } });
+    await ann.ask("auth", token);
+    ann.socket.disconnect();
+    const stranger = client(t, url, { auth: { token: "none" } });
+    await next(stranger, "connect_error");
+    stranger.disconnect();
+  }
+  await until(() => assert.deepEqual(count(), before));
 });
