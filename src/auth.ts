@@ -41,7 +41,6 @@ export function authority(options: AuthOptions): Authority | undefined {
   const rules: JWTVerifyOptions = {
     algorithms: keys.algorithms,
     clockTolerance: clockSkewSeconds,
-    requiredClaims: ["sub"],
     ...(authIssuer === undefined ? {} : { issuer: authIssuer }),
     ...(authAudience === undefined ? {} : { audience: authAudience }),
   };

@@ -135,6 +135,8 @@ test("what was asked and takes its time is answered", async (t) => {
   const greeted = next(client(t, url, { auth: { token }, reconnection: false }), "res");
   await until(() => assert.equal(asked.length, 1));
   const drained = app.drain();
+  // Until nobody new comes in.
+  while ((await fetch(engineUrl(url, "polling"))).status !== 503);
   asked[0]?.();
   assert.equal((await greeted)[0].text, "connected!");
   await drained;

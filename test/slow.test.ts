@@ -76,6 +76,20 @@ describe("one who does not read what it is sent", () => {
     await until(() => assert.deepEqual(ended(logs).toSorted(), ["stalled", "unpolling"]));
   });
 
+  test("is ended before others who leave less, when all together leave too much", async (t) => {
+    const bounds = { memoryMaxBytes: 3_000_000, outboxMaxBytes: 100_000_000, eventsBurst: 10_000 };
+    const { url, logs } = await startServer(t, bounds);
+    const ann = await connect(t, url, { auth: { userId: "ann", room: ["much", "little"] } });
+    const [little, much] = [await openPolling(url, "userId=little"), await openPolling(url, "userId=much")];
+    await fetch(little, { method: "POST", body: '40{"room":"little"}' });
+    await fetch(much, { method: "POST", body: '40{"room":"much"}' });
+    await ann.hears("<= much join much");
+    for (let n = 0; n < 20; n++) await ann.ask("chat", "x".repeat(16_000), "little");
+    for (let n = 0; n < 200; n++) await ann.ask("chat", "x".repeat(16_000), "much");
+    assert.deepEqual(ended(logs), ["much"]);
+    assert.ok(Number((await scrape(url)).get("roomcast_outbox_bytes")) > 20 * 16_000);
+  });
+
   test("comes back by itself when it reads again", async (t) => {
     const { url, logs } = await startServer(t, { outboxMaxBytes: 100_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
@@ -95,20 +109,20 @@ describe("one who does not read what it is sent", () => {
   test("is not who reads slowly", async (t) => {
     const { url, logs } = await startServer(t, {
       outboxMaxBytes: 400_000,
-      outboxAgeMs: 1_500,
+      outboxAgeMs: 400,
       eventsBurst: 10_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
     const raw = await connectRaw(t, url, "userId=slow&room=lobby");
     const tick = setInterval(() => (raw.ws.isPaused ? raw.ws.resume() : raw.ws.pause()), 20);
     t.after(() => clearInterval(tick));
-    for (let n = 0; n < 150; n++) {
+    for (let n = 0; n < 400; n++) {
       await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     clearInterval(tick);
     raw.ws.resume();
-    await raw.receives(/<= 149 xxx/);
+    await raw.receives(/<= 399 xxx/);
     assert.deepEqual(ended(logs), []);
   });
 });
@@ -137,12 +151,17 @@ describe("one who polls and does not read the answers", () => {
     await fetch(session, { method: "POST", body: "40" });
     await ann.hears("<= blind join lobby");
     for (let n = 0; n < 450; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
+    const connected = once(app.server, "connection");
     await pollBlindly(t, session);
+    const [held] = await connected;
+    const released = once(held, "close");
     const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
     assert.ok((await worst()) > 1_000_000);
     await until(() => assert.equal(app.io.engine.clientsCount, 1));
     assert.deepEqual(ended(logs), ["blind"]);
     assert.equal(await worst(), 0);
+    // The answer is not kept for it either.
+    await released;
   });
 
   test("is ended at once when it polls again", async (t) => {
@@ -176,8 +195,9 @@ describe("the memory of the process, as the operating system counts it,", () => 
           String(memoryMax),
           "--ping-timeout",
           "60000",
-          "--log-level",
-          "info",
+          // So that it is the bound on all that counts.
+          "--outbox-max",
+          "1000000000",
         ],
         ...["--events-per-second", "1000000", "--events-burst", "1000000"],
       ]);
