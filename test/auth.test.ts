@@ -163,6 +163,18 @@ test("a new token keeps a connection, in the rooms that it still allows", async 
   assert.deepEqual((await ann.ask("chat", "still here")).rooms, ["lobby"]);
 });
 
+test("one who shows a new token in the grace outlives it", async (t) => {
+  const { url } = await startServer(t, { authSecret, authGraceMs: 300 });
+  const short = async (sub: string) => withToken(await token({ sub, exp: now() - 4 }));
+  const [ann, bob] = [await connect(t, url, await short("ann")), await connect(t, url, await short("bob"))];
+  const ended = next(bob.socket, "disconnect");
+  await next(ann.socket, "error");
+  await ann.ask("auth", await token());
+  await ended;
+  assert.equal(await ann.ask("notice", "still here"), "have still here");
+  assert.equal(await ann.ask("notice", "and on"), "have and on");
+});
+
 test("a new token that is no good, or another user's, changes nothing", async (t) => {
   const { url } = await startServer(t, { authSecret });
   const ann = await connect(t, url, { auth: { token: await token(), room: "lobby" } });
