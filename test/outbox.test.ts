@@ -9,7 +9,7 @@ import { frame } from "../src/socketio/frame.ts";
 import { OutboxTransport } from "../src/socketio/outbox.ts";
 import { client, enter, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
-import { connectRaw, openRaw } from "./support/raw.ts";
+import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
@@ -390,6 +390,11 @@ test("every internal of engine.io, socket.io and ws that the write path leans on
   const [socket] = await arrived;
   const { conn, client: ioClient, adapter } = socket;
   const { transport } = conn;
+  const opened = next(io.engine, "connection");
+  await openPolling(url);
+  const [{ transport: polling }] = await opened;
+  const decoder = new Decoder();
+  decoder.add('51-["x",{"_placeholder":true,"num":0}]');
   const seams: Record<string, boolean> = {
     "engine.io Socket#sendPacket": typeof Object.getPrototypeOf(conn).sendPacket === "function",
     "engine.io Server#createTransport made ours": transport instanceof OutboxTransport,
@@ -399,9 +404,20 @@ test("every internal of engine.io, socket.io and ws that the write path leans on
     "engine.io Socket#readyState can be set": Reflect.set(conn, "readyState", "open"),
     "engine.io Socket#request":
       typeof conn.request.url === "string" && typeof conn.request._query === "object",
+    "engine.io Socket#onClose": typeof conn.onClose === "function",
+    "engine.io Server#clients": Reflect.get(io.engine, "clients")[conn.id] === conn,
+    "engine.io Transport#discard": typeof transport.discard === "function",
+    "engine.io Polling#doWrite":
+      typeof Object.getPrototypeOf(Object.getPrototypeOf(polling)).doWrite === "function",
+    "engine.io Polling#onData, #onError":
+      typeof polling.onData === "function" && typeof polling.onError === "function",
+    "engine.io Polling#res": "res" in polling,
+    "engine.io Polling#closeTimeout": typeof polling.closeTimeout === "number",
+    "node EventEmitter#_events": Array.isArray(conn._events.close),
     "engine.io Transport#parser": typeof transport.parser.encodePacket === "function",
     "ws WebSocket#_socket": typeof transport.socket._socket.write === "function",
     "socket.io Client#conn": ioClient.conn === conn,
+    "socket.io Client#id": ioClient.id === conn.id,
     "socket.io Client#writeToEngine": typeof ioClient.writeToEngine === "function",
     "socket.io Socket#fns": Array.isArray(socket.fns),
     "socket.io Socket#notifyOutgoingListeners": typeof socket.notifyOutgoingListeners === "function",
@@ -410,6 +426,7 @@ test("every internal of engine.io, socket.io and ws that the write path leans on
       2,
       ["x"],
     ]),
+    "socket.io-parser Decoder#reconstructor": Array.isArray(Reflect.get(decoder, "reconstructor").buffers),
     "socket.io-parser Decoder#emitReserved":
       typeof Reflect.get(Decoder.prototype, "emitReserved") === "function",
   };

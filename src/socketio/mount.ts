@@ -31,8 +31,9 @@ export function mount(engine: Engine, server: Server, path: string, refusalOf: D
   server.on("upgrade", (request, socket, head) => {
     if (isOurs(request) && isWebSocket(request)) {
       const refusal = refusalOf(request);
-      if (refusal) refuse(responseTo(request, socket as Socket), refusal);
-      else engine.handleUpgrade(request as EngineRequest, socket, head);
+      const response = refusal && responseTo(request, socket as Socket);
+      if (response) refuse(response, refusal);
+      else if (!refusal) engine.handleUpgrade(request as EngineRequest, socket, head);
     } else if (server.listenerCount("upgrade") === 1) decline(server, request, socket as Socket);
   });
 }
@@ -47,14 +48,28 @@ function refuse(response: ServerResponse, { code, status, message, retryAfterSec
   response.end(JSON.stringify({ code, message }));
 }
 
-/** A way to answer a request that Node has let go of; its connection ends with the answer. */
-function responseTo(request: IncomingMessage, socket: Socket): ServerResponse {
+/**
+ * A way to answer a request that Node has let go of; its connection ends with the answer.
+ *
+ * @returns undefined, and ends it at once, where a request before it is not answered yet
+ */
+function responseTo(request: IncomingMessage, socket: Socket): ServerResponse | undefined {
   // Without a listener, a connection reset in this moment would end the process.
   socket.on("error", () => socket.destroy());
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
-  response.assignSocket(socket);
-  response.on("finish", () => socket.end());
+  try {
+    response.assignSocket(socket);
+  } catch {
+    socket.destroy();
+    return undefined;
+  }
+  // Node reads no more from it, and tells nobody when more can be written.
+  socket.resume();
+  socket.on("drain", () => response.emit("drain"));
+  response.on("finish", () => socket.destroySoon());
+  response.on("close", () => socket.destroySoon());
+  socket.on("end", () => socket.destroySoon());
   return response;
 }
 
@@ -64,6 +79,7 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse {
  */
 function decline(server: Server, request: IncomingMessage, socket: Socket): void {
   const response = responseTo(request, socket);
+  if (!response) return;
   const hasBody = request.headers["content-length"] || request.headers["transfer-encoding"];
   if (isWebSocket(request) || hasBody) response.writeHead(404, { connection: "close" }).end();
   else server.emit("request", request, response);
