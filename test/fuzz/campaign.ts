@@ -10,7 +10,7 @@ const warmUpShare = 0.3;
 const longestWarmUpMs = 20_000;
 
 /** How much more memory than after the warm-up may be in use: what code compiled later and caches take. */
-const heapMarginBytes = 8_000_000;
+const heapMarginBytes = 4_000_000;
 const rssMarginBytes = 120_000_000;
 
 const sessionsAtOnce = 48;
@@ -97,9 +97,15 @@ export class Campaign {
     return this.#target.counts();
   }
 
-  /** The promise, unless the server or a witness has something to tell before. */
-  #watched<T>(promise: Promise<T>, lost: Promise<never>): Promise<T> {
-    return Promise.race([promise, lost, this.#target.fault]);
+  /** The promise, unless the server or a witness has something to tell before; the server knows better why. */
+  async #watched<T>(promise: Promise<T>, lost: Promise<never>): Promise<T> {
+    const { fault } = this.#target;
+    try {
+      return await Promise.race([promise, lost, fault]);
+    } catch (finding) {
+      await Promise.race([fault, sleep(500)]);
+      throw finding;
+    }
   }
 }
 

@@ -30,10 +30,11 @@ function said({ random, version }: Script): Packet[] {
   return random.chance(0.5) ? mutated(random, packets) : packets;
 }
 
-/** Packets in groups that are sent at once. */
+/** Packets in groups that are sent at once; the first is what must be answered before the rest is heard. */
 function groups({ random }: Script, packets: Packet[]): Packet[][] {
-  const result: Packet[][] = [];
-  for (let rest = packets; rest.length > 0; ) {
+  const greetings = packets.findIndex(({ data }) => !data.toString().startsWith("40"));
+  const result = greetings > 0 ? [packets.slice(0, greetings)] : [];
+  for (let rest = packets.slice(Math.max(0, greetings)); rest.length > 0; ) {
     const count = random.chance(0.6) ? 1 : random.between(2, 6);
     result.push(rest.slice(0, count));
     rest = rest.slice(count);
@@ -51,10 +52,10 @@ function openWebSocket(script: Script): number {
   return on;
 }
 
-function speak(script: Script, on: number): void {
-  for (const group of groups(script, said(script))) {
+function speak(script: Script, on: number, what = groups(script, said(script))): void {
+  for (const [index, group] of what.entries()) {
     script.frames(on, ...group);
-    if (script.random.chance(0.4)) script.await(on, "answer");
+    if (script.random.chance(index === 0 ? 0.9 : 0.4)) script.await(on, "answer");
     if (script.random.chance(0.1)) script.pause(30);
   }
 }
@@ -83,10 +84,10 @@ function polling(script: Script): void {
   const next = random.chance(0.3) ? () => first : () => script.socket();
   const patience = random.pick([0, 0.5, 1]);
   script.openPolling(first);
-  for (const group of groups(script, said(script))) {
+  for (const [index, group] of groups(script, said(script)).entries()) {
     const [post, poll] = [next(), next()];
     script.post(post, group, random.chance(0.03) ? foreignSid : ownSid);
-    if (random.chance(patience)) script.await(post, "answer");
+    if (random.chance(index === 0 ? 0.9 : patience)) script.await(post, "answer");
     if (random.chance(0.5)) script.poll(poll);
     if (random.chance(patience * 0.5)) script.await(poll, "answer");
     if (random.chance(0.1)) script.pause(30);
@@ -127,15 +128,18 @@ function probe(script: Script, on: number): void {
 
 function upgrading(script: Script): void {
   const { random } = script;
+  const [greeting = [], ...rest] = groups(script, said(script));
   script.openPolling(script.socket());
-  if (random.chance(0.6)) script.post(script.socket(), said(script));
+  const post = script.socket();
+  script.post(post, greeting);
+  if (random.chance(0.8)) script.await(post, "answer");
   if (random.chance(0.6)) script.poll(script.socket());
   const on = script.socket();
   probe(script, on);
   if (random.chance(0.15)) probe(script, script.socket());
   if (random.chance(0.2)) script.post(script.socket(), [text('42["join","den"]')]);
   if (random.chance(0.2)) script.poll(script.socket());
-  if (random.chance(0.8)) speak(script, on);
+  speak(script, on, rest);
   if (random.chance(0.2)) script.send(on, malformed(random), { packets: 1 });
 }
 
