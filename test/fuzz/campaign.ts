@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Journal } from "./journal.ts";
+import { plan } from "./plans.ts";
+import { type Run, Session } from "./session.ts";
+import { type Counts, Finding, type Memory, Target } from "./target.ts";
+import { Witnesses } from "./witness.ts";
+
+/** How much of the time goes by before memory is measured for the first time, and how much at most. */
+const warmUpShare = 0.3;
+const longestWarmUpMs = 20_000;
+
+/** How much more memory than after the warm-up may be in use: what code compiled later and caches take. */
+const heapMarginBytes = 4_000_000;
+const rssMarginBytes = 120_000_000;
+
+const sessionsAtOnce = 48;
+
+/** A run of the fuzzer against a server of its own. */
+export class Campaign {
+  readonly #seed: number;
+  readonly #target: Target;
+  readonly #run: Run;
+  #sessions = 0;
+
+  private constructor(seed: number, target: Target) {
+    this.#seed = seed;
+    this.#target = target;
+    const tally = { connections: 0, packets: 0, requests: 0, acks: 0 };
+    this.#run = { port: target.port, tally, journal: new Journal(), sids: [], left: new Set() };
+  }
+
+  static async start(seed: number): Promise<Campaign> {
+    return new Campaign(seed, await Target.start());
+  }
+
+  get tally() {
+    return { sessions: this.#sessions, ...this.#run.tally };
+  }
+
+  get journal(): string[] {
+    return this.#run.journal.lines();
+  }
+
+  /**
+   * Fuzzes for so long.
+   *
+   * @throws {Finding} as soon as something is found
+   */
+  async fuzz(seconds: number): Promise<Memory> {
+    const warmUpMs = Math.min(seconds * 1_000 * warmUpShare, longestWarmUpMs);
+    await this.#newcomer();
+    const before = await this.#settled();
+    const baseline = await this.#phase(warmUpMs, before);
+    const after = await this.#phase(seconds * 1_000 - warmUpMs, before);
+    await this.#newcomer();
+    return grown(baseline, after);
+  }
+
+  stop(): void {
+    this.#drop();
+    this.#target.stop();
+  }
+
+  /** Traffic with witnesses, after which all must be as before. @returns the memory that is still used */
+  async #phase(ms: number, before: Counts): Promise<Memory> {
+    const until = Date.now() + ms;
+    const witnesses = new Witnesses(this.#target.url, "lobby");
+    const traffic = Array.from({ length: sessionsAtOnce }, () => this.#work(until));
+    await this.#watched(Promise.all([witnesses.testify(until), ...traffic]), witnesses.lost);
+    this.#drop();
+    witnesses.leave();
+    await this.#target.returnsTo(before);
+    return this.#target.memory();
+  }
+
+  async #work(until: number): Promise<void> {
+    while (Date.now() < until) {
+      const index = this.#sessions++;
+      await new Session(this.#run, index).carryOut(plan(this.#seed, index));
+    }
+  }
+
+  #drop(): void {
+    for (const socket of this.#run.left) socket.resetAndDestroy();
+  }
+
+  /** Comes, is served, goes. */
+  async #newcomer(): Promise<void> {
+    const newcomers = new Witnesses(this.#target.url, "a room of their own");
+    await this.#watched(newcomers.testify(0), newcomers.lost);
+    newcomers.leave();
+  }
+
+  /** The counts once they no longer change. */
+  async #settled(): Promise<Counts> {
+    await sleep(500);
+    return this.#target.counts();
+  }
+
+  /** The promise, unless the server or a witness has something to tell before; the server knows better why. */
+  async #watched<T>(promise: Promise<T>, lost: Promise<never>): Promise<T> {
+    const { fault } = this.#target;
+    try {
+      return await Promise.race([promise, lost, fault]);
+    } catch (finding) {
+      await Promise.race([fault, sleep(500)]);
+      throw finding;
+    }
+  }
+}
+
+/** How much more is in use. @throws {Finding} if it is too much */
+function grown(baseline: Memory, after: Memory): Memory {
+  const heapBytes = after.heapBytes - baseline.heapBytes;
+  const rssBytes = after.rssBytes - baseline.rssBytes;
+  if (heapBytes > heapMarginBytes || rssBytes > rssMarginBytes) {
+    throw new Finding(
+      `memory grew since the warm-up: heap by ${megabytes(heapBytes)}, rss by ${megabytes(rssBytes)}`,
+    );
+  }
+  return { heapBytes, rssBytes };
+}
+
+export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,0 +1,100 @@
+import type { Random } from "./random.ts";
+
+/** The two versions of Engine.IO's protocol. */
+export type Version = 3 | 4;
+
+/** One Engine.IO packet before it is framed: a text with its type in front, or an attachment. */
+export interface Packet {
+  binary: boolean;
+  data: Buffer;
+}
+
+export const text = (content: string): Packet => ({ binary: false, data: Buffer.from(content) });
+export const attachment = (data: Buffer): Packet => ({ binary: true, data });
+
+/** The largest packet the server is told to accept; conversations keep below it, mutations do not. */
+export const maxPacketBytes = 50_000;
+
+const rooms = ["lobby", "den", "hall", "r1", "r2", "r3", "r4", "r5", "ünïcode 👋", "__proto__", "room:lobby"];
+const words = ["", "hi", "👋".repeat(20), "\u0000\u0001", "\ud800", "42[]", "<script>", "x".repeat(3_000)];
+
+/** What one valid client says from its connect to its goodbye, in the protocol of its version. */
+export function conversation(random: Random, version: Version): Packet[] {
+  const namespaces = random.weighted([
+    [5, [""]],
+    [3, ["/chat,"]],
+    [2, ["", "/chat,"]],
+  ]);
+  return [
+    ...namespaces.flatMap((namespace) => greeting(random, version, namespace)),
+    ...random.several(0, 12, () => remark(random, version, random.pick(namespaces))).flat(),
+    ...farewell(random, random.pick(namespaces)),
+  ];
+}
+
+function greeting(random: Random, version: Version, namespace: string): Packet[] {
+  if (version === 3) return namespace ? [text(`40${namespace}`)] : [];
+  return [text(`40${namespace}${random.chance(0.7) ? json(auth(random)) : ""}`)];
+}
+
+function auth(random: Random): object {
+  const room = random.chance(0.5) ? random.pick(rooms) : random.several(0, 4, () => random.pick(rooms));
+  return random.chance(0.5) ? { room } : { userId: `user ${random.between(0, 9)}`, room };
+}
+
+function farewell(random: Random, namespace: string): Packet[] {
+  return random.weighted([
+    [5, []],
+    [2, [text(`42${namespace}${random.between(0, 99)}["bye"]`)]],
+    [1, [text(`42${namespace}["bye"]`)]],
+    [1, [text(`41${namespace}`)]],
+    [1, [text("1")]],
+  ]);
+}
+
+/** An event of the contract, a heartbeat, or an event that the server must refuse in words. */
+function remark(random: Random, version: Version, namespace: string): Packet[] {
+  if (random.chance(0.08)) return [text(version === 3 ? "2" : "3")];
+  const id = random.chance(0.7) ? String(random.between(0, 999)) : "";
+  if (random.chance(0.08)) return withAttachments(random, `${namespace}${id}`);
+  return [text(`42${namespace}${id}${json(event(random))}`)];
+}
+
+function event(random: Random): unknown[] {
+  const [room, word] = [random.pick(rooms), random.pick(words)];
+  return random.weighted<unknown[]>([
+    [5, ["join", room]],
+    [2, ["leave", room]],
+    [4, ["chat", word]],
+    [2, ["chat", word, room]],
+    [2, ["notice", word]],
+    [2, ["msg", word]],
+    [1, ["shout", word]],
+    [1, [random.pick(["join", "leave", "chat", "notice", "msg"]), argument(random), room]],
+  ]);
+}
+
+/** What no event expects. */
+export function argument(random: Random): unknown {
+  return random.pick<unknown>([
+    null,
+    7,
+    -0,
+    1e300,
+    true,
+    {},
+    { toString: "x" },
+    [],
+    [["lobby"]],
+    "y".repeat(17_000),
+  ]);
+}
+
+function withAttachments(random: Random, address: string): Packet[] {
+  const attachments = random.several(1, 3, () => attachment(random.bytes(random.between(0, 200))));
+  const holes = attachments.map((_, num) => ({ _placeholder: true, num }));
+  const name = random.pick(["join", "chat", "msg", "shout"]);
+  return [text(`45${attachments.length}-${address}${json([name, ...holes])}`), ...attachments];
+}
+
+const json = (value: unknown): string => JSON.stringify(value);

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { plan } from "./plans.ts";
+
+const command = fileURLToPath(new URL("fuzz.ts", import.meta.url));
+
+/** Runs the command to its end; the output of a run that finds something names its seed. */
+function fuzz(...args: string[]): Promise<{ code: unknown; output: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ["--import", "tsx", command, ...args], (error, stdout, stderr) =>
+      resolve({ code: error ? error.code : 0, output: stdout + stderr }),
+    );
+  });
+}
+
+test("20 seconds of traffic that is made wrong harm nobody and leave nothing behind", async () => {
+  const { code, output } = await fuzz("--seconds", "20");
+  assert.equal(code, 0, output);
+});
+
+test("the seed alone tells what a session does", () => {
+  const plans = (seed: number) => Array.from({ length: 50 }, (_, index) => plan(seed, index));
+  assert.deepEqual(plans(7), plans(7));
+  assert.notDeepEqual(plans(7), plans(8));
+});
+
+test("arguments that the fuzzer cannot use are answered in one sentence", async () => {
+  const wrong = [
+    ["--seconds", "0"],
+    ["--seconds", "soon"],
+    ["--seed", "-1"],
+    ["--seed"],
+    ["--speed", "1"],
+    ["60"],
+  ];
+  for (const args of wrong) {
+    const { code, output } = await fuzz(...args);
+    assert.deepEqual([code, output.trim().split("\n").length], [2, 1], output);
+  }
+});

@@ -1,0 +1,75 @@
+import { parseArgs } from "node:util";
+import { Campaign, megabytes } from "./campaign.ts";
+import { Finding, type Memory } from "./target.ts";
+
+/*
+ * The command: `npm run fuzz -- --seconds N --seed S`. It exits with 0 when nothing was found, with 1 for a
+ * finding and with 2 for arguments that it cannot use.
+ */
+
+interface Arguments {
+  seconds: number;
+  seed: number;
+}
+
+const mostSeconds = 86_400;
+
+/** @throws {RangeError} with a sentence for whoever gave them */
+function readArguments(args: string[]): Arguments {
+  const { values } = parseArgs({ args, options: { seconds: { type: "string" }, seed: { type: "string" } } });
+  return {
+    seconds: wholeNumber("--seconds", values.seconds ?? "60", 1, mostSeconds),
+    seed: wholeNumber("--seed", values.seed ?? String(Math.floor(Math.random() * 2 ** 32)), 0, 2 ** 32 - 1),
+  };
+}
+
+function wholeNumber(name: string, given: string, least: number, most: number): number {
+  const value = Number(given);
+  if (/^\d+$/.test(given) && value >= least && value <= most) return value;
+  throw new RangeError(
+    `${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}.`,
+  );
+}
+
+async function fuzz({ seconds, seed }: Arguments): Promise<number> {
+  console.log(`Fuzzing for ${seconds} seconds with --seed ${seed}.`);
+  const campaign = await Campaign.start(seed);
+  try {
+    const grown = await campaign.fuzz(seconds);
+    console.log(summary(campaign, { seconds, seed }, grown));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Finding)) throw error;
+    console.error(reported(campaign, seed, error));
+    return 1;
+  } finally {
+    campaign.stop();
+  }
+}
+
+function summary({ tally }: Campaign, { seconds, seed }: Arguments, grown: Memory): string {
+  const { sessions, connections, packets, requests, acks } = tally;
+  return (
+    `Nothing found: ${seconds} seconds, ${sessions} sessions, ${connections} connections opened, ${packets} packets ` +
+    `sent, ${requests} HTTP requests, ${acks} events acked, heap ${megabytes(grown.heapBytes)} and rss ` +
+    `${megabytes(grown.rssBytes)} more than after the warm-up, seed ${seed}.`
+  );
+}
+
+function reported({ journal, tally }: Campaign, seed: number, finding: Finding): string {
+  return [
+    "The last that was sent, the latest at the end:",
+    ...journal,
+    "",
+    `Found with --seed ${seed}, by session ${tally.sessions} or one before it: ${finding.message}`,
+  ].join("\n");
+}
+
+try {
+  process.exit(await fuzz(readArguments(process.argv.slice(2))));
+} catch (error) {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  if (!(error instanceof RangeError) && !code.startsWith("ERR_PARSE_ARGS")) throw error;
+  console.error(message.split("\n")[0]);
+  process.exit(2);
+}

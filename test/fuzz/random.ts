@@ -1,0 +1,53 @@
+/** Chance that repeats itself: mulberry32, whose seed tells all that it will ever say. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** The chance of one part of a run, which does not depend on how the other parts went. */
+  static of(seed: number, part: number): Random {
+    return new Random(new Random(seed ^ Math.imul(part + 1, 0x9e3779b1)).next() * 2 ** 32);
+  }
+
+  /** From 0 up to but not including 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let word = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from `least` to `most`. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.next() * (most - least + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    return choices[this.between(0, choices.length - 1)] as T;
+  }
+
+  /** One of the choices, each as often as its weight says. */
+  weighted<T>(choices: readonly (readonly [weight: number, choice: T])[]): T {
+    let left = this.next() * choices.reduce((sum, [weight]) => sum + weight, 0);
+    for (const [weight, choice] of choices) {
+      left -= weight;
+      if (left < 0) return choice;
+    }
+    return (choices.at(-1) as (typeof choices)[number])[1];
+  }
+
+  /** What `make` returns, so many times. */
+  several<T>(least: number, most: number, make: (index: number) => T): T[] {
+    return Array.from({ length: this.between(least, most) }, (_, index) => make(index));
+  }
+
+  bytes(length: number): Buffer {
+    return Buffer.from(Array.from({ length }, () => this.between(0, 255)));
+  }
+}

@@ -1,0 +1,108 @@
+import type { EventEmitter } from "node:events";
+import type { AddressInfo } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
+import type { FastifyInstance } from "fastify";
+import { build, type RoomcastOptions } from "../../src/app.ts";
+import { Rooms } from "../../src/rooms/rooms.ts";
+import { maxPacketBytes } from "./conversation.ts";
+import type { Counts, Question, Report } from "./target.ts";
+
+/*
+ * The server that is fuzzed, in a process of its own. It tells its port, whatever goes wrong in it, and what it
+ * has open or uses whenever it is asked.
+ */
+
+/** All that is abandoned goes away soon, and each bound is near enough to be run into. */
+const options: RoomcastOptions = {
+  pingIntervalMs: 400,
+  pingTimeoutMs: 2_000,
+  connectTimeoutMs: 1_000,
+  maxPayloadBytes: maxPacketBytes,
+  outboxMaxBytes: 400_000,
+  maxRooms: 8,
+};
+
+const closedSessionMs = 500;
+
+const report = (message: Report): void => void process.send?.(message);
+const fault = (what: string, detail: unknown): void =>
+  report({ fault: `${what}: ${detail instanceof Error ? detail.stack : detail}` });
+
+process.on("uncaughtException", (error) => fault("uncaught exception", error));
+process.on("unhandledRejection", (error) => fault("unhandled rejection", error));
+process.on("warning", (warning) => {
+  if (warning.name === "MaxListenersExceededWarning") fault("warning", warning);
+});
+process.on("disconnect", () => process.exit());
+
+function log(line: string): void {
+  const { level, msg, err } = JSON.parse(line);
+  if (level >= 50) fault(`logged "${msg}"`, err?.stack ?? line);
+}
+
+/** All rooms that are made; the app keeps them to itself. */
+function watchRooms(): Rooms[] {
+  const made: Rooms[] = [];
+  const { deliverBy } = Rooms.prototype;
+  Rooms.prototype.deliverBy = function (this: Rooms, deliver) {
+    made.push(this);
+    deliverBy.call(this, deliver);
+  };
+  return made;
+}
+
+const listeners = (emitter: Pick<EventEmitter, "eventNames" | "listenerCount">): number =>
+  emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name as string), 0);
+
+const total = (numbers: number[]): number => numbers.reduce((sum, number) => sum + number, 0);
+
+async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<Counts> {
+  const namespaces = [io.of("/"), io.of("/chat")];
+  const resources = process.getActiveResourcesInfo();
+  return {
+    clients: io.engine.clientsCount,
+    sessions: Object.keys((io.engine as unknown as { clients: object }).clients).length,
+    sockets: total(namespaces.map((nsp) => nsp.sockets.size)),
+    namespaces: io._nsps.size,
+    rooms: total(rooms.map(({ count }) => count)),
+    keys: total(namespaces.map(({ adapter }) => adapter.rooms.size)),
+    sids: total(namespaces.map(({ adapter }) => adapter.sids.size)),
+    listeners: total([server, io.engine, io, ...namespaces].map((emitter) => listeners(emitter as never))),
+    processListeners: listeners(process),
+    timers: resources.filter((name) => name === "Timeout").length,
+    tcpSockets: resources.filter((name) => name === "TCPSocketWrap").length,
+    connections: await new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+  };
+}
+
+/** What is used once all that nobody needs is given back, which takes more than one turn. */
+async function memory() {
+  for (let n = 0; n < 4; n++) {
+    await turn();
+    globalThis.gc?.();
+  }
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { heapBytes: heapUsed + external, rssBytes: rss };
+}
+
+/** Has Engine.IO keep a polling session that was closed while nobody polled for less than its fixed 30 s. */
+function forgetSoon({ io: { engine } }: FastifyInstance): void {
+  const holder = engine as unknown as { createTransport(...args: unknown[]): object };
+  const createTransport = holder.createTransport.bind(engine);
+  holder.createTransport = (...args) =>
+    Object.assign(createTransport(...args), { closeTimeout: closedSessionMs });
+}
+
+async function start(): Promise<void> {
+  const rooms = watchRooms();
+  const app = await build(options, { level: "info", stream: { write: log } });
+  forgetSoon(app);
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  process.on("message", async (question: Question) => {
+    if (question === "counts") report({ counts: await counts(app, rooms) });
+    else report({ memory: await memory() });
+  });
+  report({ port: (app.server.address() as AddressInfo).port });
+}
+
+await start();
