@@ -18,6 +18,8 @@ export type EngineSocket = Pick<Socket, "readyState" | "close" | "protocol"> & {
   onClose(reason: string): void;
   /** An application listens for what Engine.IO tells of each packet. */
   observed: boolean;
+  /** The server has ended it; one that is only closing may wait for its client. */
+  ending?: true;
   /** What waits in `writeBuffer`. */
   waitingBytes?: number;
 };
@@ -106,7 +108,8 @@ function own(connection: EngineSocket, transport: Transport): void {
  * still hears what was sent, and a WebSocket the reason.
  */
 export function end(connection: EngineSocket, reason: Ending): void {
-  if (connection.readyState !== "open") return;
+  if (connection.readyState === "closed" || connection.ending) return;
+  connection.ending = true;
   connection.readyState = "closing";
   connection.server.onEnding(reason);
   // Not in the midst of whatever was being sent to it, or heard from it.

@@ -69,7 +69,6 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse | 
   socket.on("drain", () => response.emit("drain"));
   response.on("finish", () => socket.destroySoon());
   response.on("close", () => socket.destroySoon());
-  socket.on("end", () => socket.destroySoon());
   return response;
 }
 

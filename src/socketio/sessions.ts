@@ -73,7 +73,7 @@ export class Sessions {
   #admit(namespace: Namespace, socket: SocketIOClient, next: (error?: Error) => void): void {
     const arrival = `${(socket.client as unknown as { id: string }).id} ${namespace.name}`;
     // Socket.IO would make two of a client that asks again before it was answered.
-    if (this.#arriving.has(arrival)) return void socket.conn.close();
+    if (this.#arriving.has(arrival)) return void socket.conn.close(true);
     this.#arriving.add(arrival);
     this.#attempt(
       () => {

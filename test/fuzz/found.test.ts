@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { connect, enter } from "../support/client.ts";
 import { engineUrl } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /*
  * What the fuzzer has found, each as the few packets that it takes. An exception that nobody catches fails the
@@ -33,16 +34,14 @@ async function leftOf(open: Set<Socket>): Promise<number> {
   return open.size;
 }
 
-test("an Engine.IO 3 client that connects to a namespace twice at once is one member, and none when it is gone", async (t) => {
+test("an Engine.IO 3 client that connects to a namespace twice at once is ended, and leaves no member", async (t) => {
   const { url, app } = await startServer(t);
   const opened = await (await fetch(engineUrl(url, "polling", "b64=1&room=lobby", 3))).text();
   const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
   const session = engineUrl(url, "polling", `b64=1&sid=${sid}`, 3);
   await fetch(session, { method: "POST", body: "8:40/chat,8:40/chat," });
+  await until(() => assert.equal(app.io.engine.clientsCount, 0));
   const ann = await enter(t, `${url}/chat`, "ann", "lobby");
-  assert.equal((await ann.ask("join", "lobby")).members, app.io.of("/chat").sockets.size);
-  await fetch(session, { method: "POST", body: "1:1" });
-  await ann.hears("disconnected!");
   assert.equal((await ann.ask("join", "lobby")).members, 1);
 });
 

@@ -16,13 +16,13 @@ import type { Counts, Question, Report } from "./target.ts";
 const options: RoomcastOptions = {
   pingIntervalMs: 400,
   pingTimeoutMs: 2_000,
-  connectTimeoutMs: 1_000,
+  handshakeTimeoutMs: 1_000,
   maxPayloadBytes: maxPacketBytes,
   outboxMaxBytes: 400_000,
+  outboxAgeMs: 2_000,
+  maxConnectionsPerAddress: 10_000,
   maxRooms: 8,
 };
-
-const closedSessionMs = 500;
 
 const report = (message: Report): void => void process.send?.(message);
 const fault = (what: string, detail: unknown): void =>
@@ -85,18 +85,9 @@ async function memory() {
   return { heapBytes: heapUsed + external, rssBytes: rss };
 }
 
-/** Has Engine.IO keep a polling session that was closed while nobody polled for less than its fixed 30 s. */
-function forgetSoon({ io: { engine } }: FastifyInstance): void {
-  const holder = engine as unknown as { createTransport(...args: unknown[]): object };
-  const createTransport = holder.createTransport.bind(engine);
-  holder.createTransport = (...args) =>
-    Object.assign(createTransport(...args), { closeTimeout: closedSessionMs });
-}
-
 async function start(): Promise<void> {
   const rooms = watchRooms();
   const app = await build(options, { level: "info", stream: { write: log } });
-  forgetSoon(app);
   await app.listen({ port: 0, host: "127.0.0.1" });
   process.on("message", async (question: Question) => {
     if (question === "counts") report({ counts: await counts(app, rooms) });
