@@ -11,6 +11,9 @@ import type { Settings } from "./config/settings.ts";
 /** What has not closed by then, once all clients were let go, is dropped with the process. */
 const longestCloseMs = 1_800;
 
+/** Signals of the machine: a process that listened for one would get it again and again, and never end. */
+const faults = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
+
 const args = process.argv.slice(2);
 if (args.includes("--help")) console.log(help());
 else if (args.includes("--version")) console.log(version());
@@ -23,7 +26,8 @@ async function start(): Promise<void> {
     const { host, drainDelayMs, drainTimeMs } = options;
     const delay = drainDelayMs + drainTimeMs + 3 * longestCloseMs;
     const renewable = options.tlsCert !== undefined;
-    closeWithGrace({ logger: app.log, delay, skip: renewable ? ["SIGHUP"] : [] }, async ({ signal, err }) => {
+    const skip = [...faults, ...(renewable ? (["SIGHUP"] as const) : [])];
+    closeWithGrace({ logger: app.log, delay, skip }, async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, "ended by a fault");
       else app.log.info(`closing on ${signal}`);
       if (!err) await app.drain();

@@ -216,6 +216,17 @@ describe("at the door", () => {
     await until(() => assert.ok(app.io.engine.clientsCount <= 5));
   });
 
+  test("even connections that ask for nothing are so many and no more", async (t) => {
+    const { app, port } = await startServer(t, { maxConnections: 1 });
+    let dropped = 0;
+    app.server.on("drop", () => dropped++);
+    for (let n = 0; n < 110; n++) {
+      const socket = openTcp(port, "127.0.0.1").on("error", () => {});
+      t.after(() => socket.destroy());
+    }
+    await until(() => assert.equal(dropped, 8));
+  });
+
   test("only a session that is one passes uncounted", async (t) => {
     const { url } = await startServer(t, { maxConnections: 1 });
     await openRaw(t, url);

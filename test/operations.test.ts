@@ -20,6 +20,14 @@ test("a caller on this machine may ask", async (t) => {
   assert.deepEqual(await (await fetch(`${url}/readyz`)).json(), { status: "ok" });
 });
 
+test("a caller on this machine may ask over IPv6", async (t) => {
+  const app = await build({});
+  t.after(() => app.close());
+  const url = await app.listen({ port: 0, host: "::1" }).catch(() => undefined);
+  if (!url) return t.skip("no IPv6 here");
+  assert.equal((await fetch(`${url}/readyz`)).status, 200);
+});
+
 test("one who comes by a proxy on this machine may not", async (t) => {
   const { url } = await startServer(t);
   const proxied: Record<string, string>[] = [

@@ -251,6 +251,21 @@ test("binary data of every kind arrives whole, alone and to a room", async (t) =
   }
 });
 
+test("a small message that waits keeps no more than itself", async (t) => {
+  const { url, app } = await startServer(t);
+  const ann = await enter(t, url, "ann", "lobby");
+  const raw = await connectRaw(t, url, "room=lobby");
+  raw.ws.pause();
+  const [, stalled] = app.io.of("/").sockets.values();
+  const { conn } = stalled as unknown as {
+    conn: { writeBuffer: { options: { wsPreEncodedFrame: Buffer[] } }[] };
+  };
+  while (conn.writeBuffer.length === 0) await ann.ask("chat", "x".repeat(16_000));
+  await ann.ask("chat", "small");
+  const kept = conn.writeBuffer.at(-1)?.options.wsPreEncodedFrame[0];
+  assert.equal(kept?.buffer.byteLength, kept?.length);
+});
+
 test("a callback is called for a large packet and for one written without options", async (t) => {
   const { io, url } = await startEngine(t, "outbox");
   const arrived = next(io, "connection");

@@ -6,10 +6,13 @@ import { OutboxTransport, type TransportRequest } from "./outbox.ts";
 import { answerInBinary, waitForReaders, wantsBinaryPayloads } from "./polling.ts";
 import { queryOf, slim, trim } from "./request.ts";
 
+/** A transport, and whose it is; while a handshake is going on, nobody's. */
+type Owned = Transport & { connection?: EngineSocket | undefined };
+
 /** Engine.IO's socket, and what of it is not public. */
 export type EngineSocket = Pick<Socket, "readyState" | "close" | "protocol"> & {
   request: TransportRequest;
-  transport: Transport;
+  transport: Owned;
   server: Engine;
   writeBuffer: unknown[];
   sendPacket: typeof sendPacket;
@@ -57,7 +60,7 @@ export class Engine extends Server {
       connection.on = on;
       connection.addListener = on;
       connection.observed = false;
-      own(connection, connection.transport);
+      connection.transport.connection = connection;
       // After the listeners of the application, which may read the whole request, or put something on it.
       if (connection.request.websocket) setImmediate(slim, connection);
     });
@@ -74,17 +77,17 @@ export class Engine extends Server {
 
   override createTransport(name: "polling" | "websocket", request: TransportRequest): Transport {
     const transport = this.#transportFor(name, request);
-    const upgrading = this.clients[request._query.sid ?? ""] as unknown as EngineSocket | undefined;
-    if (upgrading) own(upgrading, transport);
+    transport.connection = this.clients[request._query.sid ?? ""] as unknown as EngineSocket | undefined;
     return transport;
   }
 
-  #transportFor(name: "polling" | "websocket", request: TransportRequest): Transport {
+  #transportFor(name: "polling" | "websocket", request: TransportRequest): Owned {
     // With compression, or without the socket under the WebSocket, the stock transport is the one to use.
     if (name === "websocket" && !this.opts.perMessageDeflate && request.websocket?._socket) {
       return new OutboxTransport(request);
     }
-    const transport = super.createTransport(name, request);
+    const transport = super.createTransport(name, request) as Owned;
+    if (name === "polling") waitForReaders(transport, this.traffic);
     if (name === "polling" && wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }
@@ -93,14 +96,6 @@ export class Engine extends Server {
     this.backlog.close();
     return super.close();
   }
-}
-
-/** Tells a transport whose it is. */
-function own(connection: EngineSocket, transport: Transport): void {
-  const { server } = connection;
-  if (transport instanceof OutboxTransport) transport.connection = connection;
-  else if (transport.name === "polling")
-    waitForReaders(transport, server.traffic, () => server.backlog.took(connection));
 }
 
 /**

@@ -27,7 +27,7 @@ type Owned<T> = T & { [owner]?: OutboxTransport };
  */
 export class OutboxTransport extends Transport {
   readonly socket: Owned<WebSocket> & { _socket: Owned<TcpSocket> };
-  /** Whose it is; while a handshake or an upgrade is going on, nobody's. */
+  /** Whose it is; while a handshake is going on, nobody's. */
   connection: EngineSocket | undefined;
   /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
   declare farewell?: readonly [code: number, reason: string];

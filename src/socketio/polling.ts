@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { Traffic } from "./engine.ts";
+import type { EngineSocket, Traffic } from "./engine.ts";
 
 /** The codec of Engine.IO 3 payloads, as engine.io keeps it on each of its transports. */
 interface PayloadCodec {
@@ -21,6 +21,8 @@ interface Internals {
 /** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
 export interface Polling {
   unreadBytes: number;
+  /** Whose it is. */
+  connection?: EngineSocket;
 }
 
 /**
@@ -50,10 +52,8 @@ const longestCloseMs = 1_000;
  * Makes a polling transport count what it moves, and wait until an answer was taken before it gives the next.
  * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. And
  * it keeps the session of one who has ceased to poll for half a minute.
- *
- * @param onTaken hears that an answer was taken
  */
-export function waitForReaders(transport: object, traffic: Traffic, onTaken: () => void): void {
+export function waitForReaders(transport: object, traffic: Traffic): void {
   const internals = transport as Internals & Polling;
   internals.unreadBytes = 0;
   internals.closeTimeout = longestCloseMs;
@@ -74,7 +74,7 @@ export function waitForReaders(transport: object, traffic: Traffic, onTaken: () 
     internals.unreadBytes = size;
     res.once("finish", () => {
       internals.unreadBytes = 0;
-      onTaken();
+      internals.connection?.server.backlog.took(internals.connection);
       done();
     });
     res.once("close", () => {
