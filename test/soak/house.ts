@@ -4,22 +4,24 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { WebSocket } from "ws";
 import { samples } from "./scrape.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /**
  * Bounds so low that the mix meets them all the time. A silent client is late for `outboxAge` before it is for
- * `pingTimeout`, so that one knows which of the two ends it.
+ * `pingTimeout`, so that one knows which of the two ends it. A handshake may wait long for its room to be free.
  */
 export const settings = {
   "events-per-second": 50,
   "events-burst": 100,
   "outbox-max": 200_000,
-  "outbox-age": 3_000,
-  "memory-max": 64_000_000,
+  "outbox-age": 5_000,
+  "memory-max": 256_000_000,
   "ping-interval": 3_000,
   "ping-timeout": 15_000,
+  "handshake-timeout": 120_000,
   "max-payload": 200_000,
   "max-text": 60_000,
   "max-rooms": 20,
@@ -41,15 +43,20 @@ export class House {
   #stdout = "";
   #stderr = "";
 
-  private constructor(port: number, operationsPort: number) {
+  readonly #inspectorPort: number;
+
+  private constructor(port: number, operationsPort: number, inspectorPort: number) {
     this.url = `http://127.0.0.1:${port}`;
     this.#operationsUrl = `http://127.0.0.1:${operationsPort}`;
     const flags = { port, "operations-port": operationsPort, "log-level": "warn", ...settings };
     const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    this.#process = spawn(process.execPath, ["--import", "tsx", main, ...args], {
+    this.#inspectorPort = inspectorPort;
+    const inspect = [`--inspect=127.0.0.1:${inspectorPort}`, "--inspect-publish-uid=http"];
+    this.#process = spawn(process.execPath, [...inspect, "--import", "tsx", main, ...args], {
       env: { PATH: process.env.PATH },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    process.on("exit", () => this.#process.kill("SIGKILL"));
     this.#process.stdout?.on("data", (data) => {
       this.#stdout += data;
     });
@@ -60,7 +67,7 @@ export class House {
 
   /** Resolves when it answers. A server that logs warnings alone does not tell its port: it is given one. */
   static async open(): Promise<House> {
-    const house = new House(await freePort(), await freePort());
+    const house = new House(await freePort(), await freePort(), await freePort());
     while (!(await house.answers())) {
       if (house.#process.exitCode !== null) throw new Error(`the server did not start: ${house.#stderr}`);
       await sleep(50);
@@ -81,6 +88,17 @@ export class House {
     return samples(await (await fetch(`${this.#operationsUrl}/metrics`)).text());
   }
 
+  /** Has it collect its garbage, which V8 may leave lying about for long after the last client has gone. */
+  async collect(): Promise<void> {
+    const list = await fetch(`http://127.0.0.1:${this.#inspectorPort}/json/list`);
+    const [{ webSocketDebuggerUrl }] = (await list.json()) as [{ webSocketDebuggerUrl: string }];
+    const inspector = new WebSocket(webSocketDebuggerUrl);
+    await once(inspector, "open");
+    inspector.send('{"id":1,"method":"HeapProfiler.collectGarbage"}');
+    await once(inspector, "message");
+    inspector.terminate();
+  }
+
   get memory(): Memory {
     const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
     const bytes = (name: string) => 1_024 * Number(status.match(`${name}:\\s+(\\d+) kB`)?.[1]);
@@ -89,11 +107,11 @@ export class House {
 
   /** What it logged as an error or worse, or wrote to stderr, in words. */
   get faults(): string[] {
-    const isFault = (line: string) => !/"level":[1-4]0,/.test(line);
+    const isFault = (line: string) => !/"level":[1-4]0,|^Debugger /.test(line);
     const lines = (text: string) => text.split("\n").filter((line) => line !== "");
-    return [...lines(this.#stdout).filter(isFault), ...lines(this.#stderr)].map(
-      (line) => `the server logged: ${line}`,
-    );
+    return lines(this.#stdout + this.#stderr)
+      .filter(isFault)
+      .map((line) => `the server logged: ${line}`);
   }
 
   /** Asks it to stop. @returns its exit code, null where it had to be killed */

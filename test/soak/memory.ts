@@ -17,13 +17,14 @@ export interface Weight {
 const tolerance = 0.1;
 
 /**
- * Weighs a server that its clients have left. V8 collects what they left behind only some time later, so of each
- * figure the least counts that is seen while it rests.
+ * Weighs a server that its clients have left, after a rest and without its garbage. Of each figure the least of some
+ * seconds counts, for pages go back to the operating system only one by one.
  */
 export async function weigh(house: House, restSeconds: number): Promise<Weight> {
-  await quiet(house, 0);
+  await quiet(house, (restSeconds * 1_000) / 2);
+  await house.collect();
   const least = { said: Infinity, resident: Infinity, heap: Infinity, external: Infinity };
-  for (let second = 0; second < restSeconds; second++) {
+  for (let second = 0; second < restSeconds / 2; second++) {
     await sleep(1_000);
     const now = await weight(house);
     for (const name of Object.keys(least) as (keyof Weight)[]) least[name] = Math.min(least[name], now[name]);

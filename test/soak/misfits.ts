@@ -62,7 +62,7 @@ async function speak({ stage, companion }: Scene<Guest>, isEnough: () => boolean
   let spoken = 0;
   while (!isEnough()) {
     const { error } = await chat(stage.ledger, companion, largeText);
-    if (error) await sleep(error.retryAfterMs ?? 0);
+    if (error) await sleep(error.retryAfterMs ?? 100);
     else spoken++;
   }
   return spoken;
@@ -74,12 +74,13 @@ export const staller = scene(talking, async (scene) => {
   let isOver = false;
   star.wire.pause();
   const pongs = random.next() < 0.5 ? setInterval(() => star.wire.send("3", true), 1_000) : undefined;
-  const speech = speak(scene, () => isOver);
-  await starved(scene).finally(() => {
-    isOver = true;
-    clearInterval(pongs);
-  });
-  const spoken = await speech;
+  const [spoken] = await Promise.all([
+    speak(scene, () => isOver),
+    starved(scene).finally(() => {
+      isOver = true;
+      clearInterval(pongs);
+    }),
+  ]);
   stage.ledger.unheard(spoken);
   stage.ledger.unread(spoken * largestBytes);
   star.wire.drop();

@@ -11,14 +11,27 @@ export interface Programme {
   seed: number;
 }
 
+/** So many kinds of surprises end an act before its time: more would say nothing new. */
+const enoughSurprises = 20;
+
+/** So that the first turns of all do not crowd at the door: a machine too busy would end clients that do read. */
+const betweenComersMs = 20;
+
 /** Plays one act: each client takes turn after turn until it is over. Resolves when all have gone. */
 export async function perform(stage: Stage, { clients, seconds, seed }: Programme): Promise<void> {
   const hosts = await Promise.all(stage.rooms.map((room, n) => host(stage, room, n)));
   setTimeout(() => stage.end(), seconds * 1_000);
   await Promise.all(
-    Array.from({ length: clients }, (_, n) => play(stage, n, new Random(seed * 100_003 + n))),
+    Array.from({ length: clients }, async (_, n) => {
+      await stage.pause(n * betweenComersMs);
+      await play(stage, n, new Random(seed * 100_003 + n));
+    }),
   );
-  for (const guest of hosts) await bye(stage.ledger, guest);
+  await Promise.all(
+    hosts.map((guest) =>
+      bye(stage.ledger, guest).catch((error) => stage.ledger.surprise(`host: ${error.message}`)),
+    ),
+  );
 }
 
 async function host(stage: Stage, room: Room, n: number): Promise<Talker> {
@@ -29,7 +42,6 @@ async function host(stage: Stage, room: Room, n: number): Promise<Talker> {
 
 /** One client's turns. The first is one of each kind, so that also a short act has them all. */
 async function play(stage: Stage, n: number, random: Random): Promise<void> {
-  await stage.pause(random.between(0, 2_000));
   let part = cast[n % cast.length];
   while (!stage.isOver) {
     part ??= random.weighted(cast);
@@ -37,6 +49,7 @@ async function play(stage: Stage, n: number, random: Random): Promise<void> {
       await part.turn(stage, `u${n}`, random);
     } catch (error) {
       stage.ledger.surprise(`${part.name}: ${(error as Error).message}`);
+      if (stage.ledger.surprises.size > enoughSurprises) stage.end();
       await stage.pause(1_000);
     }
     part = undefined;

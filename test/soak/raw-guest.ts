@@ -27,6 +27,8 @@ export class RawGuest<W extends Wire = Wire> implements Guest {
   readonly #questions = new Map<number, Question>();
   readonly #prefix: string;
   #asked = 0;
+  /** How its connection ended, once it has. */
+  #loss: Error | undefined;
 
   constructor(wire: W, namespace: NamespaceName, userId: string) {
     this.wire = wire;
@@ -74,6 +76,7 @@ export class RawGuest<W extends Wire = Wire> implements Guest {
   }
 
   #ask(event: string, args: unknown[], isUnsure: boolean): Promise<Reply> {
+    if (this.#loss) return Promise.reject(this.#loss);
     const id = this.#asked++;
     const reply = new Deferred<Reply>();
     this.#questions.set(id, { event, reply });
@@ -113,6 +116,7 @@ export class RawGuest<W extends Wire = Wire> implements Guest {
 
   #lose({ code, reason }: Closing): void {
     const error = new Error(`closed with ${code} ${reason}`);
+    this.#loss = error;
     this.#welcomed.reject(error);
     this.#dismissed.reject(error);
     for (const { reply } of this.#questions.values()) reply.reject(error);

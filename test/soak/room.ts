@@ -29,13 +29,19 @@ export class Room {
 
   /** Resolves when the host has heard that this user was lost; at once where nobody is there to hear it. */
   async lost(userId: string): Promise<void> {
-    if (this.#isHosted && this.size > 1) {
+    try {
+      if (!this.#isHosted || this.size <= 1) return;
       await within(
-        `the room to hear that ${userId.replace(/\d+$/, "")} was lost`,
+        `the host to hear of a ${userId.replace(/\d+$/, "")} that was lost`,
         this.#loss(userId).promise,
       );
+    } catch (error) {
+      // A host that hears nothing would be waited for again by each who goes.
+      this.#isHosted = false;
+      throw error;
+    } finally {
+      this.#losses.delete(userId);
     }
-    this.#losses.delete(userId);
   }
 
   /** Waits until nobody else holds the room. @returns lets go of it */

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
 const warmUpSeconds = Math.max(20, seconds / 10);
-const restSeconds = Math.min(40, Math.max(10, seconds / 15));
+const restSeconds = 16;
 const tellEveryMs = 30_000;
 
 const house = await House.open();
