@@ -149,7 +149,7 @@ export const boor = scene(talking, async ({ stage: { ledger }, star, random }) =
 /** Polls alone in a room, and takes a poll back that the server is known to hold. */
 export const quitter: Turn = async (stage, userId) => {
   const guest = await stage.poller("/", userId, [stage.nook("/")]);
-  await guest.wire.pinged();
+  await within("a ping", guest.wire.pinged());
   // The next ping is seconds away, and nobody speaks: the poll that follows waits.
   await sleep(500);
   await lose(stage.ledger, guest, "transport error", () => guest.wire.drop());
