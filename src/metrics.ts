@@ -23,7 +23,7 @@ export class Tally {
     return count;
   }
 
-  get counts(): Iterable<Count> {
+  [Symbol.iterator](): Iterator<Count> {
     return this.#counts.values();
   }
 }
@@ -65,12 +65,24 @@ export class Metrics {
   readonly #timer: NodeJS.Timeout;
 
   constructor() {
-    this.#counter("events_total", "Events heard", ["namespace", "event", "outcome"], this.events);
-    this.#counter("deliveries_total", "Copies of messages handed out", ["namespace"], this.deliveries);
-    this.#counter("connects_total", "Connections to a namespace", ["namespace"], this.connects);
-    this.#counter("disconnects_total", "Connections that ended", ["namespace", "reason"], this.disconnects);
-    this.#counter("endings_total", "Sessions that the server ended", ["reason"], this.endings);
-    this.#counter("refusals_total", "Clients turned away", ["code"], this.refusals);
+    this.#show(Counter, "events_total", "Events heard", ["namespace", "event", "outcome"], () => this.events);
+    this.#show(
+      Counter,
+      "deliveries_total",
+      "Copies of messages handed out",
+      ["namespace"],
+      () => this.deliveries,
+    );
+    this.#show(Counter, "connects_total", "Connections to a namespace", ["namespace"], () => this.connects);
+    this.#show(
+      Counter,
+      "disconnects_total",
+      "Connections that ended",
+      ["namespace", "reason"],
+      () => this.disconnects,
+    );
+    this.#show(Counter, "endings_total", "Sessions that the server ended", ["reason"], () => this.endings);
+    this.#show(Counter, "refusals_total", "Clients turned away", ["code"], () => this.refusals);
     this.#ofTheProcess();
     let due = performance.now() + loopSampleMs;
     this.#timer = setInterval(() => {
@@ -84,17 +96,15 @@ export class Metrics {
   /** From now on the gauges are read from these. */
   read({ connections, sessions, rooms, traffic, outboxes }: Sources): void {
     const one = (value: number): Count[] => [[[], value]];
-    this.#gauge("connections", "Connections now", ["namespace", "transport", "protocol"], connections);
-    this.#gauge("sessions", "Engine.IO sessions now", [], () => one(sessions()));
-    this.#gauge("rooms", "Rooms now", ["namespace"], rooms);
-    this.#gauge("outbox_bytes", "Sent and not taken, in all", [], () => one(outboxes().total));
-    this.#gauge("outbox_worst_bytes", "Sent and not taken, of the worst", [], () => one(outboxes().worst));
+    this.#show(Gauge, "connections", "Connections now", ["namespace", "transport", "protocol"], connections);
+    this.#show(Gauge, "sessions", "Engine.IO sessions now", [], () => one(sessions()));
+    this.#show(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
+    this.#show(Gauge, "outbox_bytes", "Sent and not taken, in all", [], () => one(outboxes().total));
+    this.#show(Gauge, "outbox_worst_bytes", "Sent and not taken, of the worst", [], () =>
+      one(outboxes().worst),
+    );
     const counter = (name: string, help: string, value: () => number) =>
-      this.#counter(name, help, [], {
-        get counts() {
-          return one(value());
-        },
-      });
+      this.#show(Counter, name, help, [], () => one(value()));
     counter("received_bytes_total", "Bytes of packets received", () => traffic().bytesIn);
     counter("sent_bytes_total", "Bytes of packets sent", () => traffic().bytesOut);
   }
@@ -136,30 +146,22 @@ export class Metrics {
     });
   }
 
-  #counter(name: string, help: string, labelNames: string[], tally: { counts: Iterable<Count> }): void {
-    const registers = [this.registry];
-    new Counter({
+  /** What is shown under a name is looked up whenever it is read. */
+  #show(
+    Kind: typeof Counter | typeof Gauge,
+    name: string,
+    help: string,
+    labelNames: string[],
+    counts: () => Iterable<Count>,
+  ): void {
+    new Kind({
       name: `roomcast_${name}`,
       help,
       labelNames,
-      registers,
-      collect() {
+      registers: [this.registry],
+      collect(this: Counter | Gauge) {
         this.reset();
-        for (const [labels, count] of tally.counts) this.labels(...labels).inc(count);
-      },
-    });
-  }
-
-  #gauge(name: string, help: string, labelNames: string[], counts: () => Iterable<Count>): void {
-    const registers = [this.registry];
-    new Gauge({
-      name: `roomcast_${name}`,
-      help,
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const [labels, count] of counts()) this.labels(...labels).set(count);
+        for (const [labels, count] of counts()) this.labels(...labels).inc(count);
       },
     });
   }

@@ -99,5 +99,5 @@ function connectionsOf({ io }: Serving, name: string): Count[] {
   for (const { conn } of io.of(name).sockets.values()) {
     tally.add([name, conn.transport.name, String(conn.protocol)]);
   }
-  return [...tally.counts];
+  return [...tally];
 }

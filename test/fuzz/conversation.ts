@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 /** The two versions of Engine.IO's protocol. */
 export type Version = 3 | 4;

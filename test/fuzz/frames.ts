@@ -1,5 +1,5 @@
+import type { Random } from "../support/random.ts";
 import type { Packet, Version } from "./conversation.ts";
-import type { Random } from "./random.ts";
 
 /** What may be said of a frame, right or wrong (RFC 6455, 5.2). */
 interface Header {

@@ -1,5 +1,5 @@
+import type { Random } from "../support/random.ts";
 import { attachment, maxPacketBytes, type Packet, text } from "./conversation.ts";
-import type { Random } from "./random.ts";
 
 type Mutation = (random: Random, packets: Packet[]) => Packet[];
 

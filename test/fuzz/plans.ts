@@ -1,7 +1,7 @@
+import { Random } from "../support/random.ts";
 import { conversation, type Packet, text } from "./conversation.ts";
 import { malformed } from "./frames.ts";
 import { flipped, mutated, spliced } from "./mutations.ts";
-import { Random } from "./random.ts";
 import { engine, foreignSid, malformedRequest, ownSid, upgrade } from "./requests.ts";
 import { Script, type Step } from "./script.ts";
 

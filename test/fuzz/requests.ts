@@ -1,6 +1,6 @@
+import type { Random } from "../support/random.ts";
 import type { Version } from "./conversation.ts";
 import { flipped } from "./mutations.ts";
-import type { Random } from "./random.ts";
 
 /** Stands for the session's own id, which is known only when the server has told it; as long as one, too. */
 export const ownSid = "<the-session-s-id-->";

@@ -1,7 +1,7 @@
+import type { Random } from "../support/random.ts";
 import { type Packet, text, type Version } from "./conversation.ts";
 import { framed } from "./frames.ts";
 import { type Form, payload } from "./payload.ts";
-import type { Random } from "./random.ts";
 import { engine, ownSid, request } from "./requests.ts";
 
 /** One thing that a session does; its sockets go by number and are opened by the first that is sent on them. */

@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../../src/errors.ts";
+import type { Random } from "../support/random.ts";
 import type { Guest } from "./guest.ts";
 import { settings } from "./house.ts";
 import { chat, join, leave } from "./membership.ts";
-import type { Random } from "./random.ts";
 import type { Room } from "./room.ts";
 import type { Stage } from "./stage.ts";
 
@@ -66,7 +66,7 @@ const manners: Manner[] = [
 /** Does so many things, in a time that people might take for them. */
 export async function behave(stage: Stage, guest: Guest, random: Random, acts: number): Promise<void> {
   for (let left = acts; left > 0 && !stage.isOver; left--) {
-    await random.weighted(manners).act(stage, guest, random);
+    await random.weighted(manners.map((manner) => [manner.weight, manner])).act(stage, guest, random);
     await stage.pause(random.between(50, 1_500));
   }
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NamespaceName } from "../../src/protocol.ts";
+import type { Random } from "../support/random.ts";
 import { GenuineGuest } from "./genuine-guest.ts";
 import type { Guest } from "./guest.ts";
 import { settings } from "./house.ts";
 import { bye, chat, fall, lose } from "./membership.ts";
-import type { Random } from "./random.ts";
 import type { Room } from "./room.ts";
 import type { Stage, Talker } from "./stage.ts";
 import type { Turn } from "./visitors.ts";

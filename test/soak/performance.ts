@@ -1,6 +1,6 @@
+import { Random } from "../support/random.ts";
 import { cast } from "./cast.ts";
 import { bye } from "./membership.ts";
-import { Random } from "./random.ts";
 import type { Room } from "./room.ts";
 import type { Stage, Talker } from "./stage.ts";
 
@@ -44,7 +44,7 @@ async function host(stage: Stage, room: Room, n: number): Promise<Talker> {
 async function play(stage: Stage, n: number, random: Random): Promise<void> {
   let part = cast[n % cast.length];
   while (!stage.isOver) {
-    part ??= random.weighted(cast);
+    part ??= random.weighted(cast.map((part) => [part.weight, part]));
     try {
       await part.turn(stage, `u${n}`, random);
     } catch (error) {

@@ -1,8 +1,8 @@
 import type { NamespaceName } from "../../src/protocol.ts";
+import type { Random } from "../support/random.ts";
 import type { Guest } from "./guest.ts";
 import { behave } from "./manners.ts";
 import { bye, enter, lose, sayBye } from "./membership.ts";
-import type { Random } from "./random.ts";
 import { RawGuest } from "./raw-guest.ts";
 import type { Room } from "./room.ts";
 import type { Stage, Talker } from "./stage.ts";

@@ -32,6 +32,14 @@ export class Random {
     return choices[this.between(0, choices.length - 1)] as T;
   }
 
+  /** So many of the choices, none twice. */
+  some<T>(choices: readonly T[], count: number): T[] {
+    const left = [...choices];
+    return Array.from({ length: Math.min(count, left.length) }, () =>
+      left.splice(this.between(0, left.length - 1), 1),
+    ).flat();
+  }
+
   /** One of the choices, each as often as its weight says. */
   weighted<T>(choices: readonly (readonly [weight: number, choice: T])[]): T {
     let left = this.next() * choices.reduce((sum, [weight]) => sum + weight, 0);
