@@ -27,12 +27,15 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
+/** What a WebSocket is said to be closed with that was cut off without a word (RFC 6455, 7.4.1). */
+export const cutOff = 1006;
+
 /**
  * Why the server ends a connection: every reason, with the code that a WebSocket is closed with (RFC 6455, 7.4).
  * Clients come back by themselves from each.
  */
 export const endings = {
-  "slow consumer": 1008,
+  "slow consumer": cutOff,
   "rate limited": 1008,
   "server shutting down": 1001,
 } as const;

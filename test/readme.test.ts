@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { settingRows } from "../src/config/read.ts";
-import { errors } from "../src/errors.ts";
+import { endings, errors, refusals } from "../src/errors.ts";
 import { chat } from "../src/namespaces/chat.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 
@@ -25,6 +25,11 @@ test("the README's settings are the settings", () => {
 
 test("the README's errors are the errors", () => {
   assert.deepEqual(firstCells("### Errors"), Object.keys(errors));
+});
+
+test("the README's refusals and endings are those there are", () => {
+  assert.deepEqual(firstCells("### At the door"), Object.keys(refusals));
+  assert.deepEqual(firstCells("### Endings"), Object.keys(endings));
 });
 
 test("the README's events are the events", () => {

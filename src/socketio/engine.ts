@@ -1,5 +1,5 @@
 import { Server, type ServerOptions, Socket, type Transport } from "engine.io";
-import { type Ending, endings } from "../errors.ts";
+import { cutOff, type Ending, endings } from "../errors.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { type Data, frame } from "./frame.ts";
 import { OutboxTransport, type TransportRequest } from "./outbox.ts";
@@ -111,8 +111,8 @@ export function end(connection: EngineSocket, reason: Ending): void {
   setImmediate(() => {
     const { transport } = connection;
     if (transport instanceof OutboxTransport) {
-      transport.farewell = [endings[reason], reason];
-      if (reason === "slow consumer") transport.terminate();
+      if (endings[reason] === cutOff) transport.terminate();
+      else transport.farewell = [endings[reason], reason];
     } else transport.discard();
     connection.onClose(reason);
   });
