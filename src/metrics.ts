@@ -109,9 +109,9 @@ export class Metrics {
     counter("sent_bytes_total", "Bytes of packets sent", () => traffic().bytesOut);
   }
 
-  /** An event was answered. */
-  handled(namespace: string, event: string, outcome: string, startMs: number): void {
-    this.events.add([namespace, event, outcome]);
+  /** An event was answered that was heard at a time of `performance.now()`. */
+  handled(count: Count, startMs: number): void {
+    count[1]++;
     this.#handlers.observe((performance.now() - startMs) / 1_000);
   }
 

@@ -133,7 +133,7 @@ export class Gate {
 
 /** Engine.IO takes the last of a key that is repeated, and an empty one for none. */
 function hasSession(url = ""): boolean {
-  return Boolean(queryOf(url).sid);
+  return url.includes("sid=") && Boolean(queryOf(url).sid);
 }
 
 function refused(code: RefusalCode, message: string): Refusal {

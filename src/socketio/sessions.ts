@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from "fastify";
 import { ClientError, type Refused, told } from "../errors.ts";
 import type { Health } from "../health.ts";
-import type { Metrics } from "../metrics.ts";
+import type { Count, Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
 import type { Visitor } from "./gate.ts";
 import { handshakeOf } from "./handshake.ts";
@@ -19,6 +19,9 @@ interface Surroundings {
   health: Health;
   log: FastifyBaseLogger;
 }
+
+/** The events that a namespace hears, and how many of each were answered well. */
+type Heard = Map<string, Count>;
 
 /**
  * Serves namespaces to those who come: each handshake and each event passes the limits here, is answered, counted
@@ -48,6 +51,8 @@ export class Sessions {
     const deliver = this.#serving.deliverTo(nsp);
     const deliveries = metrics.deliveries.of([name]);
     metrics.connects.of([name]);
+    const heard: Heard = new Map();
+    for (const event of namespace.events.keys()) heard.set(event, metrics.events.of([name, event, "ok"]));
     rooms.deliverBy((key, message) => {
       deliver(key, message);
       deliveries[1] += rooms.size(message.room as string);
@@ -58,7 +63,7 @@ export class Sessions {
     nsp.on("connection", (socket) => {
       // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
       // on the stack, which 40,000 of them overflow.
-      socket.use((packet) => sessions.#answer(namespace, socket, packet));
+      socket.use((packet) => sessions.#answer(namespace, heard, socket, packet));
       trim(socket, "fns");
       socket.on("disconnect", lost);
       sessions.#welcome(namespace, socket);
@@ -107,13 +112,11 @@ export class Sessions {
     this.#attempt(() => welcome(namespace, socket));
   }
 
-  #answer(namespace: Namespace, socket: SocketIOClient, packet: unknown[]): void {
+  #answer(namespace: Namespace, heard: Heard, socket: SocketIOClient, packet: unknown[]): void {
     if (socket.conn.readyState !== "open") return;
     const ack = typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
     const [event, ...args] = packet;
-    const { name, events } = namespace;
-    // A name that is none of ours is not for a counter, or clients could have one for each that they make up.
-    const known = events.has(event as string) ? (event as string) : "unknown";
+    const count = heard.get(event as string);
     const startMs = performance.now();
     const { metrics, log } = this.#around;
     socket.data.heard++;
@@ -124,14 +127,17 @@ export class Sessions {
       },
       (reply) => {
         ack?.(reply);
-        metrics.handled(name, known, "ok", startMs);
+        if (count) metrics.handled(count, startMs);
       },
       (error) => {
-        metrics.handled(name, known, error.code, startMs);
-        log.debug(
-          { id: socket.id, userId: socket.data.userId, namespace: name, event: known, code: error.code },
-          "refused",
-        );
+        // A name that is none of ours is not for a counter, or clients could have one for each that they make up.
+        const what = {
+          namespace: namespace.name,
+          event: count ? String(event) : "unknown",
+          code: error.code,
+        };
+        metrics.handled(metrics.events.of(Object.values(what)), startMs);
+        log.debug({ id: socket.id, userId: socket.data.userId, ...what }, "refused");
         if (ack) ack({ error });
         else socket.emit("error", { event: String(event).slice(0, 128), error });
       },
