@@ -8,6 +8,9 @@ export const clockSkewSeconds = 5;
 /** The delay of the event loop beyond which the server says that it is not ready for more, in milliseconds. */
 export const overloadDelayMs = 500;
 
+/** How many packets a second a connection may send beside its events, and those that are refused. */
+export const sparePackets = 1_000;
+
 /** The length of a token beyond which it is not looked at, in characters. */
 export const longestTokenChars = 8_192;
 

@@ -33,6 +33,7 @@ async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
     sockets: nsp.sockets.size,
     keys: nsp.adapter.rooms.size,
     sids: nsp.adapter.sids.size,
+    begun: (nsp as unknown as { _preConnectSockets: Map<string, unknown> })._preConnectSockets.size,
     timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
     listeners: listeners(app.server) + listeners(engine) + listeners(app.io.sockets as never),
   });
@@ -51,6 +52,16 @@ test("2,000 connections opened and dropped leave nothing behind", async (t) => {
     for (const raw of raws) raw.ws.terminate();
   }
   await until(() => assert.deepEqual(count(), before));
+});
+
+test("clients that ask twice for a namespace before they were answered leave nothing behind", async (t) => {
+  const { url, count } = await startCounted(t);
+  const before = count();
+  for (let i = 0; i < 20; i++) {
+    const session = await openPolling(url, "room=lobby");
+    await fetch(session, { method: "POST", body: "40\x1e40\x1e40" }).catch(() => {});
+  }
+  await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
 test("polling clients that end their session leave nothing behind", async (t) => {

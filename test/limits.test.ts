@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { request } from "node:http";
 import { connect as openTcp, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -70,6 +71,28 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     }
     await raw.closed();
     assert.match(String(answers().at(-1)), /rate_limited/);
+  });
+
+  test("packets that are no events end a connection too, and others are served meanwhile", async (t) => {
+    const { url, logs } = await startServer(t);
+    const ann = await enter(t, url, "ann", "lobby");
+    const acks = await connectRaw(t, url, "userId=acks");
+    for (let n = 0; n < 10_000; n++) acks.ws.send("43[]");
+    await acks.closed();
+    for (const [eio, packet] of [
+      [4, "43[]\x1e"],
+      [3, "4:43[]"],
+    ] as const) {
+      const session = await openPolling(url, "b64=1", eio);
+      if (eio === 4) await fetch(session, { method: "POST", body: "40" });
+      const start = performance.now();
+      await fetch(session, { method: "POST", body: packet.repeat(150_000) }).catch(() => {});
+      assert.equal(await ann.ask("notice", "meanwhile"), "have meanwhile");
+      assert.ok(performance.now() - start < 1_000, `${performance.now() - start}`);
+      assert.equal((await fetch(session)).status, 400);
+    }
+    const reasons = logs.filter(({ msg }) => msg === "disconnected").map(({ reason }) => reason);
+    assert.deepEqual(reasons, ["rate limited", "rate limited", "rate limited"]);
   });
 
   test("both namespaces of a connection share the rate", async (t) => {
@@ -144,6 +167,66 @@ test("attachments that together are too large end their connection, and others a
   }
   raw.send(`453-["chat",${names}]`, ...Array.from({ length: 3 }, () => Buffer.alloc(4_000)));
   await raw.closed();
+});
+
+describe("what is kept while more is to come is small, and what was read is not kept:", () => {
+  const padding = "{},".repeat(30_000);
+  const heads = {
+    "a handshake": `40{"a":[${padding}0]}`,
+    "a packet whose attachments are to come": `451-["chat",{"_placeholder":true,"num":0},${padding}0]`,
+  };
+  for (const [title, head] of Object.entries(heads)) {
+    test(`${title} that is large ends its connection`, async (t) => {
+      const { url } = await startServer(t);
+      const raw = await openRaw(t, url);
+      raw.send("40");
+      await raw.receives(/connected!/);
+      raw.send(head.replace("40{", "40/chat,{"));
+      await raw.closed();
+    });
+  }
+
+  test("a handshake is let go of once it was read", async (t) => {
+    const { url, app } = await startServer(t);
+    await connect(t, url, { auth: { room: "lobby", extra: Array(1_000).fill({}) } });
+    const [socket] = app.io.of("/").sockets.values();
+    assert.deepEqual(socket?.handshake.auth, {});
+  });
+
+  test("a post that comes byte by byte is a post", async (t) => {
+    const { url } = await startServer(t);
+    const session = await openPolling(url);
+    await fetch(session, { method: "POST", body: "40" });
+    const asked = request(session, { method: "POST" });
+    for (const byte of '421["notice","éé"]\x1e422["notice","b"]') asked.write(byte);
+    asked.end();
+    const [response] = await once(asked, "response");
+    assert.equal(String(await once(response, "data")), "ok");
+    assert.match(await (await fetch(session)).text(), /431\["have éé"\].*432\["have b"\]/);
+  });
+
+  test("and costs no more than one that comes at once", async (t) => {
+    const { url, app } = await startServer(t);
+    const sessions = await Promise.all(Array.from({ length: 10 }, () => openPolling(url, "", 3)));
+    globalThis.gc?.();
+    const before = process.memoryUsage().rss;
+    let heard = 0;
+    app.server.prependListener("request", (asked) =>
+      asked.on("data", (chunk: Buffer) => (heard += chunk.length)),
+    );
+    for (const session of sessions) {
+      const { port, pathname, search } = new URL(session);
+      const socket = openTcp(Number(port), "127.0.0.1").on("error", () => {});
+      t.after(() => socket.destroy());
+      socket.write(
+        `POST ${pathname}${search} HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      );
+      socket.write("1\r\nx\r\n".repeat(200_000));
+    }
+    await until(() => assert.equal(heard, 2_000_000));
+    const grown = process.memoryUsage().rss - before;
+    assert.ok(grown < 150e6, `${grown}`);
+  });
 });
 
 /** How a new session is answered, on both transports: a status, and what the body says. */

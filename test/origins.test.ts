@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
+import { connect as openTcp } from "node:net";
 import { describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { originIn } from "../src/limits.ts";
@@ -102,6 +103,27 @@ test("the client's files are for every page", async (t) => {
   const { url } = await startServer(t);
   const headers = { origin: "https://evil.example" };
   assert.equal((await fetch(`${url}/socket.io/socket.io.min.js`, { headers })).status, 200);
+});
+
+test("a page that names no origin is refused, where the browser or the request tells", async (t) => {
+  const { url } = await startServer(t);
+  const ask = async (query: string, headers: Record<string, string> = {}) =>
+    (await fetch(`${url}/socket.io/?transport=polling&${query}`, { headers })).status;
+  assert.equal(await ask("EIO=3&j=0"), 403, "JSONP");
+  for (const site of ["cross-site", "same-site"])
+    assert.equal(await ask("EIO=3", { "sec-fetch-site": site }), 403);
+  for (const site of ["same-origin", "none"])
+    assert.equal(await ask("EIO=3", { "sec-fetch-site": site }), 200);
+  const open = await startServer(t, { origins: ["*"] });
+  assert.equal((await fetch(`${open.url}/socket.io/?transport=polling&EIO=3&j=0`)).status, 200);
+});
+
+test("a request without a host is of no page of ours", async (t) => {
+  const { port } = await startServer(t);
+  const socket = openTcp(port, "127.0.0.1");
+  socket.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.0\r\nOrigin: null\r\n\r\n");
+  const [answer] = await once(socket, "data");
+  assert.match(String(answer), /^HTTP\/1\.1 403 /);
 });
 
 test("a header that holds what no header may is refused", async (t) => {

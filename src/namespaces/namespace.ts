@@ -121,9 +121,9 @@ export function admit(
 function admitted(rooms: Rooms, userId: unknown, room: unknown, grant: Grant | null): ConnectionData {
   mustBeUserId(userId);
   const asked = room == null ? none : [...new Set([room].flat())];
+  rooms.mustHold(asked.length);
   asked.forEach(mustBeRoom);
   for (const name of asked as RoomName[]) mustAllow(grant, name);
-  rooms.mustHold(asked.length);
   return {
     userId: userId as UserId,
     rooms: none,

@@ -57,7 +57,13 @@ export class Backlog {
 
   /** A connection has taken all that was written to it; what waits now is its oldest. */
   took(connection: EngineSocket): void {
-    this.#behind.delete(connection);
+    if (connection.writeBuffer.length === 0) this.#behind.delete(connection);
+    else this.#behind.set(connection, { since: Date.now() });
+  }
+
+  /** A connection is over its bound in a way that is not counted here. */
+  over(connection: EngineSocket): void {
+    this.#end(connection);
   }
 
   /** Of all connections together, and of the worst. */
@@ -78,7 +84,7 @@ export class Backlog {
 
   #sweep(now: number): void {
     for (const [connection, { since }] of this.#behind) {
-      if (pendingBytes(connection) === 0) this.took(connection);
+      if (pendingBytes(connection) === 0) this.#behind.delete(connection);
       else if (now - since > this.#bounds.outboxAgeMs) this.#end(connection);
     }
     this.#weigh();

@@ -13,7 +13,7 @@ export class Batch {
   readonly #frame: Buffer;
   #nextFrame: Buffer | undefined;
   #next: Batch | undefined;
-  #joined: Buffer | undefined;
+  #joined: Buffer[] | undefined;
 
   constructor(before: Batch | undefined, frame: Buffer) {
     this.#before = before;
@@ -35,33 +35,45 @@ export class Batch {
   }
 
   /**
-   * Writes all frames: in one buffer that is made once however many outboxes hold this batch, or, where that
-   * would be a large copy, as they are.
+   * Writes all frames, in as few buffers as are of a size to be copied, which are made once however many outboxes
+   * hold this batch.
    *
    * @returns false if the socket is to be waited for
    */
   writeTo(socket: Socket, done?: () => void): boolean {
-    if (this.size <= longestJoinBytes) {
-      if (!this.#joined) this.#joined = this.#join();
-      return socket.write(this.#joined, done);
-    }
-    const frames: Buffer[] = [];
-    for (let link: Batch | undefined = this; link; link = link.#before) frames.push(link.#frame);
+    if (!this.#joined) this.#joined = this.#join();
+    const [first, ...rest] = this.#joined;
+    if (rest.length === 0) return socket.write(first as Buffer, done);
     socket.cork();
-    while (frames.length > 1) socket.write(frames.pop() as Buffer);
-    const taken = socket.write(this.#frame, done);
+    const last = rest.pop() as Buffer;
+    for (const piece of [first as Buffer, ...rest]) socket.write(piece);
+    const taken = socket.write(last, done);
     socket.uncork();
     return taken;
   }
 
-  #join(): Buffer {
-    if (this.#before?.size === 0) return this.#frame;
-    const joined = Buffer.allocUnsafe(this.size);
-    let end = this.size;
-    for (let link: Batch | undefined = this; link; link = link.#before) {
-      end -= link.#frame.length;
-      link.#frame.copy(joined, end);
+  #join(): Buffer[] {
+    if (this.#before?.size === 0) return [this.#frame];
+    const pieces: Buffer[] = [];
+    let frames: Buffer[] = [];
+    let bytes = 0;
+    const cut = () => pieces.push(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes));
+    for (const frame of this.#frames()) {
+      if (bytes + frame.length > longestJoinBytes && bytes > 0) {
+        cut();
+        frames = [];
+        bytes = 0;
+      }
+      frames.push(frame);
+      bytes += frame.length;
     }
-    return joined;
+    cut();
+    return pieces;
+  }
+
+  #frames(): Buffer[] {
+    const frames: Buffer[] = [];
+    for (let link: Batch | undefined = this; link; link = link.#before) frames.push(link.#frame);
+    return frames.reverse();
   }
 }

@@ -3,12 +3,15 @@ import { Decoder } from "socket.io-parser";
 /** What the stock decoder keeps to itself. */
 interface Internals {
   /** Puts a binary packet together, while its attachments come. */
-  reconstructor: { buffers: unknown[] } | null;
+  reconstructor: unknown;
   emitReserved(event: "decoded", packet: object): void;
 }
 
 const { isPayloadValid } = Decoder as unknown as { isPayloadValid(type: number, payload: unknown): boolean };
 const event = 2;
+
+/** JSON costs some twenty times its length once it is parsed. */
+const longestHeadChars = 65_536;
 const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCodeAt(0)) as [
   number,
   number,
@@ -27,22 +30,29 @@ export class FastDecoder extends Decoder {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Of the attachments of the packet that is coming. */
-  declare private attachedBytes?: number;
+  /** Of the packet whose attachments are coming. */
+  declare private comingBytes?: number;
 
   override add(data: unknown): void {
     const packet = typeof data === "string" ? this.#event(data) : undefined;
     if (packet) (this as unknown as Internals).emitReserved("decoded", packet);
-    else if (typeof data === "string") super.add(data);
+    else if (typeof data === "string") this.#begin(data);
     else this.#attach(data as Buffer);
+  }
+
+  /** Takes a packet that is kept for a while, parsed: a handshake, or what attachments are to come for. */
+  #begin(text: string): void {
+    if (text.length > longestHeadChars && !/^[234]/.test(text)) {
+      throw new Error("the head of the packet is larger than it may be");
+    }
+    this.comingBytes = text.length;
+    super.add(text);
   }
 
   /** Takes an attachment; the stock decoder bounds how many there are, and each, but not all together. */
   #attach(data: Buffer): void {
-    const isFirst = (this as unknown as Internals).reconstructor?.buffers.length === 0;
-    this.attachedBytes = (isFirst ? 0 : (this.attachedBytes ?? 0)) + data.byteLength;
-    if (this.attachedBytes > this.maxBytes)
-      throw new Error("the attachments are larger than a packet may be");
+    this.comingBytes = (this.comingBytes ?? 0) + data.byteLength;
+    if (this.comingBytes > this.maxBytes) throw new Error("the packet is larger than it may be");
     super.add(data);
   }
 

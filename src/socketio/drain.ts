@@ -25,6 +25,7 @@ export async function drain(engine: Engine, overMs: number, onGoodbye: () => voi
     if (transport instanceof OutboxTransport) {
       transport.farewell = [endings["server shutting down"], "server shutting down"];
     }
+    if (connection.readyState !== "open") continue;
     onGoodbye();
     connection.close();
   }

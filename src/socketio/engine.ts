@@ -1,9 +1,11 @@
 import { Server, type ServerOptions, Socket, type Transport } from "engine.io";
 import { cutOff, type Ending, endings } from "../errors.ts";
+import { sparePackets } from "../limits.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
+import { Flood } from "./flood.ts";
 import { type Data, frame } from "./frame.ts";
 import { OutboxTransport, type TransportRequest } from "./outbox.ts";
-import { answerInBinary, waitForReaders, wantsBinaryPayloads } from "./polling.ts";
+import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
 import { queryOf, slim, trim } from "./request.ts";
 
 /** A transport, and whose it is; while a handshake is going on, nobody's. */
@@ -27,6 +29,12 @@ export type EngineSocket = Pick<Socket, "readyState" | "close" | "protocol"> & {
   waitingBytes?: number;
 };
 
+/** What one connection, and all, may send and leave. */
+export interface EngineBounds extends BacklogBounds {
+  eventsPerSecond: number;
+  eventsBurst: number;
+}
+
 interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
 }
@@ -40,6 +48,7 @@ export interface Traffic {
 /** Engine.IO's server with an outbox for each WebSocket, bounds on what waits, and what old clients need beyond it. */
 export class Engine extends Server {
   readonly backlog: Backlog;
+  readonly flood: Flood;
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
   /** The most that an outbox collects before it is written, in bytes. */
   readonly longestBatchBytes: number;
@@ -49,8 +58,11 @@ export class Engine extends Server {
   /** Hears why, of each session that the server ends. */
   readonly onEnding: (reason: Ending) => void;
 
-  constructor(options: ServerOptions, bounds: BacklogBounds, onEnding: (reason: Ending) => void) {
+  constructor(options: ServerOptions, bounds: EngineBounds, onEnding: (reason: Ending) => void) {
     super(options);
+    const { eventsPerSecond, eventsBurst } = bounds;
+    const most = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
+    this.flood = new Flood(most, (connection) => end(connection, "rate limited"));
     this.onEnding = onEnding;
     this.longestBatchBytes = bounds.outboxMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
@@ -69,7 +81,13 @@ export class Engine extends Server {
     });
   }
 
-  /** A WebSocket's query is read by the quicker of Node's two parsers; Engine.IO takes what it finds. */
+  // The query is read as the gate reads it, by the quicker of Node's two parsers; Engine.IO takes what it finds.
+
+  override handleRequest(...[request, response]: Parameters<Server["handleRequest"]>): void {
+    (request as TransportRequest)._query = queryOf(request.url);
+    super.handleRequest(request, response);
+  }
+
   override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
     (request as TransportRequest)._query = queryOf(request.url);
     super.handleUpgrade(request, socket, head);
@@ -87,13 +105,14 @@ export class Engine extends Server {
       return new OutboxTransport(request);
     }
     const transport = super.createTransport(name, request) as Owned;
-    if (name === "polling") waitForReaders(transport, this.traffic);
+    if (name === "polling") tame(transport, this.traffic);
     if (name === "polling" && wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }
 
   override close(): this {
     this.backlog.close();
+    this.flood.close();
     return super.close();
   }
 }
@@ -169,5 +188,8 @@ function sendPacket(
 function bytesOf(data: Data | undefined, options: WriteOptions | undefined): number {
   const [framed] = options?.wsPreEncodedFrame ?? [];
   if (framed) return framed.length;
-  return data === undefined ? 0 : Buffer.byteLength(data as string);
+  if (typeof data !== "string") return data?.byteLength ?? 0;
+  const bytes = Buffer.byteLength(data);
+  // Beyond ASCII a string may take two bytes for each character.
+  return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
 }

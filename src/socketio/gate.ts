@@ -36,6 +36,9 @@ export interface Refusal {
 
 const retryAfterSeconds = 5;
 
+/** How much of what a client says of itself is repeated to it, and to the log, in characters. */
+const longestTold = 128;
+
 /** Decides by its request alone whether a client may begin, or go on with, a session. */
 export class Gate {
   readonly #options: GateOptions;
@@ -55,12 +58,11 @@ export class Gate {
 
   /** Why this request is turned away; undefined if it is not. */
   refusal(request: IncomingMessage): Refusal | undefined {
-    const { origin } = request.headers;
-    if (origin !== undefined && !isOwnOrigin(request, origin) && !originIn(this.#options.origins, origin)) {
-      return refused(
-        "origin_not_allowed",
-        `The origin ${origin} may not connect: --origins does not list it.`,
-      );
+    const { origins } = this.#options;
+    const foreign = originOf(request);
+    if (foreign !== undefined && !originIn(origins, foreign)) {
+      const what = foreign.slice(0, longestTold);
+      return refused("origin_not_allowed", `The origin ${what} may not connect: --origins does not list it.`);
     }
     return hasSession(request.url) ? undefined : this.#newSession(request);
   }
@@ -124,8 +126,10 @@ export class Gate {
   addressOf(request: IncomingMessage): string {
     const address =
       this.#options.trustProxy.length > 0 ? proxyAddr(request, this.#trusts) : request.socket.remoteAddress;
-    if (!address?.includes(":") || !ipaddr.isValid(address)) return address?.slice(0, 64) ?? "";
-    const parsed = ipaddr.process(address);
+    // Some proxies tell the port too: 192.0.2.1:4711, [2001:db8::1]:4711.
+    const bare = address?.replace(/^\[([^\]]+)\](:\d+)?$|^([\d.]+):\d+$/, "$1$3") ?? "";
+    if (!bare.includes(":") || !ipaddr.isValid(bare)) return bare.slice(0, 64);
+    const parsed = ipaddr.process(bare);
     if (parsed.kind() === "ipv4") return parsed.toString();
     return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
   }
@@ -141,9 +145,22 @@ function refused(code: RefusalCode, message: string): Refusal {
   return status === 403 ? { code, status, message } : { code, status, message, retryAfterSeconds };
 }
 
+/**
+ * The origin of the page that asks; undefined where it is a page of this server, or no page.
+ *
+ * An image or a script says no origin, but browsers say that it is for another site (Fetch Metadata). By JSONP an
+ * Engine.IO 3 client is such a script, and in some browsers says nothing.
+ */
+function originOf(request: IncomingMessage): string | undefined {
+  const { origin, "sec-fetch-site": site } = request.headers;
+  if (origin !== undefined) return isOwnOrigin(request, origin) ? undefined : origin;
+  if (site === "cross-site" || site === "same-site") return `that is ${site} and unnamed`;
+  return /[?&]j=/.test(request.url ?? "") ? "of JSONP" : undefined;
+}
+
 /** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */
 function isOwnOrigin({ headers, socket }: IncomingMessage, origin: string): boolean {
   const [scheme, host] = origin.toLowerCase().split("://", 2);
   if (socket instanceof TLSSocket && scheme !== "https") return false;
-  return host === headers.host?.toLowerCase();
+  return headers.host !== undefined && host === headers.host.toLowerCase();
 }

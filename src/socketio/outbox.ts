@@ -14,6 +14,9 @@ export type TransportRequest = ConstructorParameters<typeof Transport>[0] &
 /** The time a client has to answer the close of its connection. */
 const longestCloseMs = 1_000;
 
+/** What may wait in a WebSocket that is not its connection's transport yet, in bytes. */
+const longestProbeBytes = 65_536;
+
 const owner = Symbol("transport");
 type Owned<T> = T & { [owner]?: OutboxTransport };
 
@@ -94,7 +97,9 @@ export class OutboxTransport extends Transport {
     if (connection) connection.server.traffic.bytesOut += batch.size;
     if (taken) return;
     this.writable = false;
-    connection?.server.backlog.left(connection, batch.size);
+    if (connection?.transport === this) connection.server.backlog.left(connection, batch.size);
+    // One that only asks to become a connection's is answered by Engine.IO whether it reads or not.
+    else if (this.unreadBytes > longestProbeBytes) this.terminate();
   }
 
   /** What was written and has not left this process. */
@@ -118,13 +123,20 @@ export class OutboxTransport extends Transport {
   }
 
   hear(data: Buffer, isBinary: boolean): void {
-    if (this.connection) this.connection.server.traffic.bytesIn += data.length;
+    const { connection } = this;
+    if (connection) {
+      connection.server.traffic.bytesIn += data.length;
+      if (!connection.server.flood.admits(connection)) return;
+    }
     this.onData(isBinary ? data : data.toString());
   }
 
   /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
   answered(): void {
-    if (this.connection && this.unreadBytes > this.connection.server.longestBatchBytes) this.terminate();
+    const { connection } = this;
+    if (connection && this.unreadBytes > connection.server.longestBatchBytes) {
+      connection.server.backlog.over(connection);
+    }
   }
 
   fail(error: Error): void {
@@ -138,7 +150,7 @@ export class OutboxTransport extends Transport {
   ready(): void {
     if (this.writable) return;
     this.writable = true;
-    this.connection?.server.backlog.took(this.connection);
+    if (this.connection?.transport === this) this.connection.server.backlog.took(this.connection);
     this.emit("ready");
   }
 

@@ -42,7 +42,7 @@ declare module "fastify" {
 
 /** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
-  const { namespaces, metrics, health, memoryMaxBytes, makeServer = fast } = options;
+  const { namespaces, metrics, health, makeServer = fast } = options;
   const serving = makeServer(options, (reason) => metrics.endings.add([reason]));
   const { engine, io } = serving;
   const gate = new Gate(options, health);
@@ -56,9 +56,9 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   app.server.on("clientError", ({ code }: NodeJS.ErrnoException) => {
     if (code === "ERR_HTTP_REQUEST_TIMEOUT") refuse("handshake_timeout");
   });
-  health.heed(() =>
-    serving.outboxes().total > 0.9 * memoryMaxBytes ? "too much waits for clients" : undefined,
-  );
+  app.server.on("tlsClientError", ({ code }: NodeJS.ErrnoException) => {
+    if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") refuse("handshake_timeout");
+  });
   mount(engine, app.server, path, (request) => {
     const refusal = gate.refusal(request);
     if (!refusal) return undefined;

@@ -1,4 +1,5 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { readBody } from "./body.ts";
 import type { EngineSocket, Traffic } from "./engine.ts";
 
 /** The codec of Engine.IO 3 payloads, as engine.io keeps it on each of its transports. */
@@ -8,13 +9,20 @@ interface PayloadCodec {
 }
 
 /** Engine.IO's polling transport, and what of it is not public. */
-interface Internals {
+interface Internals extends Polling {
   parser: PayloadCodec;
   res: ServerResponse;
   once(event: "close", listener: () => void): void;
   closeTimeout: number;
+  protocol: number;
+  dataReq: IncomingMessage | null;
+  dataRes: ServerResponse | null;
+  maxHttpBufferSize: number;
+  headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
+  onDataRequest(request: IncomingMessage, response: ServerResponse): void;
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
+  onPacket(packet: object): void;
   onError(message: string): void;
 }
 
@@ -22,7 +30,7 @@ interface Internals {
 export interface Polling {
   unreadBytes: number;
   /** Whose it is. */
-  connection?: EngineSocket;
+  connection?: EngineSocket | undefined;
 }
 
 /**
@@ -50,11 +58,11 @@ const longestCloseMs = 1_000;
 
 /**
  * Makes a polling transport count what it moves, and wait until an answer was taken before it gives the next.
- * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. And
- * it keeps the session of one who has ceased to poll for half a minute.
+ * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. It keeps
+ * the session of one who has ceased to poll for half a minute, and reads payloads of however many packets.
  */
-export function waitForReaders(transport: object, traffic: Traffic): void {
-  const internals = transport as Internals & Polling;
+export function tame(transport: object, traffic: Traffic): void {
+  const internals = transport as Internals;
   internals.unreadBytes = 0;
   internals.closeTimeout = longestCloseMs;
   internals.once("close", () => {
@@ -62,11 +70,18 @@ export function waitForReaders(transport: object, traffic: Traffic): void {
     // One who does not take the last answer would hold it for ever.
     if (res) setTimeout(() => res.destroy(), longestCloseMs).unref();
   });
-  const { doWrite, onData } = internals;
+  const { doWrite, onData, onPacket } = internals;
   internals.onData = function (data) {
     traffic.bytesIn += Buffer.byteLength(data);
+    // Engine.IO 4 splits a payload before it looks at a packet of it.
+    if (this.protocol === 4 && !admits(this, 1 + separatorsIn(data))) return;
     onData.call(this, data);
   };
+  internals.onPacket = function (packet) {
+    if (this.protocol === 3 && !admits(this)) throw flooded;
+    onPacket.call(this, packet);
+  };
+  internals.onDataRequest = takePost;
   internals.doWrite = function (data, options, done) {
     const { res } = this;
     const size = Buffer.byteLength(data);
@@ -82,4 +97,60 @@ export function waitForReaders(transport: object, traffic: Traffic): void {
     });
     doWrite.call(this, data, options, () => {});
   };
+}
+
+/** Ends the reading of a payload with too many packets. */
+const flooded = new Error("too many packets");
+
+function unlessFlooded(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (error !== flooded) throw error;
+  }
+}
+
+function admits({ connection }: Polling, packets?: number): boolean {
+  return !connection || connection.server.flood.admits(connection, packets);
+}
+
+/** How many packets a payload of Engine.IO 4 has beyond the first. */
+function separatorsIn(payload: string | Buffer): number {
+  let count = 0;
+  for (let at = payload.indexOf(separator); at >= 0; at = payload.indexOf(separator, at + 1)) count++;
+  return count;
+}
+
+const separator = "\x1e";
+
+/** Takes a post as the stock transport does, but for the way that its body is kept. */
+function takePost(this: Internals, request: IncomingMessage, response: ServerResponse): void {
+  const isBinary = request.headers["content-type"] === "application/octet-stream";
+  if (this.dataReq || (isBinary && this.protocol === 4)) {
+    this.onError(isBinary ? "invalid content" : "data request overlap from client");
+    response.writeHead(400).end();
+    return;
+  }
+  this.dataReq = request;
+  this.dataRes = response;
+  const release = () => {
+    request.off("close", cutShort);
+    this.dataReq = null;
+    this.dataRes = null;
+  };
+  const cutShort = () => {
+    release();
+    this.onError("data request connection closed prematurely");
+  };
+  request.on("close", cutShort);
+  readBody(request, this.maxHttpBufferSize, (body) => {
+    if (body === undefined) response.writeHead(413).end();
+    else {
+      unlessFlooded(() => this.onData(isBinary ? body : body.toString()));
+      // text/html, since some browsers offer text/plain as a download.
+      response.writeHead(200, this.headers(request, { "Content-Type": "text/html", "Content-Length": "2" }));
+      response.end("ok");
+    }
+    release();
+  });
 }

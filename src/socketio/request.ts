@@ -3,9 +3,13 @@ import { Socket as TcpSocket } from "node:net";
 import { parse } from "node:querystring";
 import type { TransportRequest } from "./outbox.ts";
 
+/** More than a client of ours has, and its rooms; the query is kept as long as the connection. */
+const maxKeys = 1_000;
+
 /** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
 export function queryOf(url = ""): Record<string, string> {
-  const query = { ...parse(url.slice(url.indexOf("?") + 1), "&", "=", { maxKeys: 0 }) };
+  const [, text = ""] = url.match(/\?([^#]*)/) ?? [];
+  const query = { ...parse(text, "&", "=", { maxKeys }) };
   for (const key in query) {
     const value = query[key];
     if (Array.isArray(value)) query[key] = value.at(-1);

@@ -6,10 +6,9 @@ import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
 import type { Deliver } from "../rooms/rooms.ts";
 import { OutboxAdapter } from "./adapter.ts";
-import type { BacklogBounds } from "./backlog.ts";
 import { decoderFor } from "./decoder.ts";
 import { encodeRes } from "./encode.ts";
-import { Engine, type EngineSocket, end, type Traffic } from "./engine.ts";
+import { Engine, type EngineBounds, type EngineSocket, end, type Traffic } from "./engine.ts";
 
 /** What clients send is unknown until a namespace has checked it. */
 type Heard = Record<string, (...args: unknown[]) => void>;
@@ -28,7 +27,7 @@ declare module "fastify" {
 }
 
 /** Durations in milliseconds, sizes in bytes. */
-export interface ServerOptions extends BacklogBounds {
+export interface ServerOptions extends EngineBounds {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   handshakeTimeoutMs: number;

@@ -78,7 +78,12 @@ export class Sessions {
   #admit(namespace: Namespace, socket: SocketIOClient, next: (error?: Error) => void): void {
     const arrival = `${(socket.client as unknown as { id: string }).id} ${namespace.name}`;
     // Socket.IO would make two of a client that asks again before it was answered.
-    if (this.#arriving.has(arrival)) return void socket.conn.close(true);
+    if (this.#arriving.has(arrival)) {
+      socket.conn.close(true);
+      // Of a connection that is closed Socket.IO then forgets what it had begun.
+      next(new Error("asked twice"));
+      return;
+    }
     this.#arriving.add(arrival);
     this.#attempt(
       () => {
@@ -87,6 +92,8 @@ export class Sessions {
       },
       (data) => {
         socket.data = data;
+        // Read and done with; it would be kept, as large as it came, for as long as the connection.
+        socket.handshake.auth = {};
         next();
         // By then it is there.
         setImmediate(() => this.#arriving.delete(arrival));
@@ -147,7 +154,7 @@ export class Sessions {
   #lose(namespace: Namespace, socket: SocketIOClient, reason: string): void {
     const { metrics, log, health } = this.#around;
     const { data, handshake, id } = socket;
-    const isShutDown = health.closed || reason === "server shutting down";
+    const isShutDown = reason === "server shutting down" || (health.closed && reason === "forced close");
     const why = data.closing ?? (isShutDown ? "server shutting down" : reason);
     this.#attempt(() => lose(namespace, socket, why, { silently: isShutDown }));
     metrics.disconnects.add([namespace.name, why]);
@@ -179,16 +186,17 @@ export class Sessions {
 
   /** Waits for what was promised as long as it may take, and keeps account of it. */
   async #await<T>(promised: Promise<T>): Promise<T> {
-    this.pending.add(promised);
     let late: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
       late = setTimeout(() => reject(new ClientError("timeout")), this.#options.handlerTimeoutMs);
     });
+    const answer = Promise.race([promised, timeout]);
+    this.pending.add(answer);
     try {
-      return await Promise.race([promised, timeout]);
+      return await answer;
     } finally {
       clearTimeout(late);
-      this.pending.delete(promised);
+      this.pending.delete(answer);
     }
   }
 }

@@ -64,7 +64,8 @@ export async function connectRaw(t: TestContext, url: string, query = ""): Promi
 }
 
 /** Opens a polling session by hand. @returns the address that its polls and posts go to */
-export async function openPolling(url: string, query = ""): Promise<string> {
-  const opened = await (await fetch(engineUrl(url, "polling", query))).text();
-  return engineUrl(url, "polling", `sid=${JSON.parse(opened.slice(1)).sid}`);
+export async function openPolling(url: string, query = "", eio = 4): Promise<string> {
+  const opened = await (await fetch(engineUrl(url, "polling", query, eio))).text();
+  const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
+  return engineUrl(url, "polling", `sid=${sid}`, eio);
 }
