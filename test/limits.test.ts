@@ -347,6 +347,8 @@ describe("at the door", () => {
       "one network of 64 bits is one address",
     );
     assert.equal(await open(trusting.url, "2001:db8:1:3::1"), "in");
+    assert.equal(await open(trusting.url, "203.0.113.1:4711"), "refused", "a port is no part of an address");
+    assert.equal(await open(trusting.url, "[2001:db8:1:3::1]:4711"), "refused");
     const wary = await startServer(t, { maxConnectionsPerAddress: 1 });
     assert.equal(await open(wary.url, "203.0.113.1"), "in");
     assert.equal(await open(wary.url, "203.0.113.2"), "refused");
@@ -372,16 +374,14 @@ describe("a connection that does not come to the point is cut off, and counted:"
   for (const [title, come] of Object.entries(ways)) {
     test(title, async (t) => {
       const server = await startServer(t, { handshakeTimeoutMs: 200 });
-      const connections = () =>
-        new Promise((resolve) => server.app.server.getConnections((_error, count) => resolve(count)));
       const arrived = once(server.app.server, "connection");
       come(server, t);
-      await arrived;
-      while ((await connections()) !== 0 || server.app.io.engine.clientsCount !== 0) await setImmediate();
-      assert.match(
-        await server.app.metrics.metrics(),
-        /roomcast_refusals_total\{code="handshake_timeout"\} 1\n/,
-      );
+      const [connection] = await arrived;
+      // Whoever polls keeps the connection, for another session if it likes.
+      if (!title.includes("polling")) await new Promise((resolve) => connection.on("close", resolve));
+      const counted = /roomcast_refusals_total\{code="handshake_timeout"\} 1\n/;
+      while (!counted.test(await server.app.metrics.metrics())) await setImmediate();
+      assert.equal(server.app.io.engine.clientsCount, 0);
     });
   }
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect as openTcp, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
+import { WebSocket } from "ws";
 import { client, connect, enter, Member, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { scrape } from "./support/metrics.ts";
@@ -164,6 +165,23 @@ describe("one who polls and does not read the answers", () => {
     await released;
   });
 
+  test("is counted with what came while an answer was on its way", async (t) => {
+    const { url } = await startServer(t, { eventsBurst: 10_000 });
+    const ann = await enter(t, url, "ann", "lobby");
+    const session = await openPolling(url, "userId=slow&room=lobby");
+    await fetch(session, { method: "POST", body: "40" });
+    await ann.hears("<= slow join lobby");
+    const polled = fetch(session);
+    for (let n = 0; n < 20; n++) ann.tell("chat", "x".repeat(16_000));
+    await ann.settled();
+    await polled;
+    const first = (await polled).text();
+    await ann.settled();
+    const waiting = Number((await scrape(url)).get("roomcast_outbox_bytes"));
+    const rest = (await first).length;
+    assert.ok(waiting + rest > 20 * 16_000, `${waiting} wait, ${rest} came`);
+  });
+
   test("is ended at once when it polls again", async (t) => {
     const { url, app } = await startServer(t, { outboxMaxBytes: 8_000_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
@@ -176,6 +194,24 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     await until(() => assert.equal(app.io.engine.clientsCount, 1));
   });
+});
+
+test("one who only asks to upgrade, again and again, and does not read, is cut off", async (t) => {
+  const { url } = await startServer(t);
+  const session = await openPolling(url);
+  const ws = new WebSocket(session.replace("http", "ws").replace("polling", "websocket"));
+  t.after(() => ws.terminate());
+  ws.on("error", () => {});
+  await once(ws, "open");
+  ws.pause();
+  const closed = new Promise((resolve) => {
+    (ws as unknown as { _socket: Socket })._socket.on("close", resolve);
+  });
+  const ask = setInterval(() => {
+    for (let n = 0; n < 20_000 && ws.readyState === ws.OPEN; n++) ws.send("2probe");
+  }, 1);
+  t.after(() => clearInterval(ask));
+  await closed;
 });
 
 describe("the memory of the process, as the operating system counts it,", () => {
