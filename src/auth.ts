@@ -8,8 +8,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import { SettingError } from "./config/read.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, SettingError } from "./errors.ts";
 import { clockSkewSeconds, longestTokenChars } from "./limits.ts";
 import type { Authority, Grant } from "./namespaces/grant.ts";
 

@@ -68,3 +68,6 @@ export function told(thrown: unknown): Refused {
     thrown instanceof ClientError ? thrown : new ClientError("internal");
   return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };
 }
+
+/** A setting that cannot be used. The message is one sentence for whoever gave it. */
+export class SettingError extends Error {}

@@ -2,6 +2,9 @@
  * Numbers that are no settings, and the arithmetic of limits: nothing here knows of sockets or clocks.
  */
 
+/** The longest that a timer can wait: beyond this it fires at once. */
+export const longestTimerMs = 2 ** 31 - 1;
+
 /** How far two clocks may differ, in seconds, when a token's times are judged. */
 export const clockSkewSeconds = 5;
 

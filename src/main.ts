@@ -5,8 +5,9 @@ import closeWithGrace from "close-with-grace";
 import type { FastifyInstance } from "fastify";
 import { build, renewCertificate } from "./app.ts";
 import { help } from "./config/help.ts";
-import { readSettings, SettingError } from "./config/read.ts";
+import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
+import { SettingError } from "./errors.ts";
 
 /** What has not closed by then, once all clients were let go, is dropped with the process. */
 const longestCloseMs = 1_800;

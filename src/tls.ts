@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { SettingError } from "./config/read.ts";
+import { SettingError } from "./errors.ts";
 
 export interface Certificate {
   cert: string;

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import { help } from "../src/config/help.ts";
-import { readOptions, readSettings, SettingError, settingRows } from "../src/config/read.ts";
+import { readOptions, readSettings, settingRows } from "../src/config/read.ts";
+import { SettingError } from "../src/errors.ts";
 import { runCommand } from "./support/command.ts";
 
 test("the defaults are those the help names", () => {

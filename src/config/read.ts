@@ -1,10 +1,8 @@
 import { parseArgs } from "node:util";
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import ipaddr from "ipaddr.js";
+import { SettingError } from "../errors.ts";
 import { RoomSettings, Settings } from "./settings.ts";
-
-/** A setting that cannot be used. The message is one sentence for whoever gave it. */
-export class SettingError extends Error {}
 
 /** What a schema says of its setting. */
 interface Facts {

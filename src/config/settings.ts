@@ -1,12 +1,11 @@
 import Type, { type Static, type TSchema } from "typebox";
+import { longestTimerMs } from "../limits.ts";
 
 /*
  * Every setting with its meaning, default and bounds. The `title` says what a value looks like where the bounds
  * do not; one without a default may be left out. A flag is the name in kebab case without the unit
  * (`--ping-interval`), a variable the flag in capitals (`PING_INTERVAL`).
  */
-
-const longestTimerMs = 2 ** 31 - 1;
 
 const milliseconds = (description: string, defaultMs: number, minimum = 1) =>
   Type.Integer({ description, default: defaultMs, minimum, maximum: longestTimerMs });

@@ -1,5 +1,5 @@
 import { ClientError, told } from "../errors.ts";
-import { roomIn } from "../limits.ts";
+import { longestTimerMs, roomIn } from "../limits.ts";
 import type { RoomName, UserId } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 
@@ -29,9 +29,6 @@ export function mustAllow(grant: Grant | null, room: RoomName): void {
   if (allows(grant, room)) return;
   throw new ClientError("forbidden", `The token does not allow the room ${room}.`);
 }
-
-/** Beyond this, timers fire at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** Watches a connection's grant: on its expiry the connection is told, and without a new one it is ended. */
 export function watchExpiry(connection: Connection, graceMs: number): void {

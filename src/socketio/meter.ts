@@ -1,5 +1,6 @@
 import { ClientError } from "../errors.ts";
 import { Rate } from "../limits.ts";
+import type { Visitor } from "./gate.ts";
 import type { SocketIOClient } from "./server.ts";
 
 export interface MeterOptions {
@@ -8,7 +9,7 @@ export interface MeterOptions {
 }
 
 /** What is kept of a connection, for all its namespaces together. */
-type Metered = SocketIOClient["conn"] & { arrivals?: number; rate?: Rate };
+type Metered = Visitor & { rate?: Rate };
 
 /** Holds each connection to the rate of events, and of handshakes with namespaces, that it may send. */
 export class Meter {
@@ -23,7 +24,7 @@ export class Meter {
 
   /** Counts a handshake with a namespace. The first is free, so that one who is silent costs no {@link Rate}. */
   arrive(socket: SocketIOClient): void {
-    const connection = socket.conn as Metered;
+    const connection = socket.conn as unknown as Metered;
     connection.arrivals = (connection.arrivals ?? 0) + 1;
     if (connection.arrivals > 1) this.count(socket, performance.now());
   }
@@ -36,7 +37,7 @@ export class Meter {
    */
   count(socket: SocketIOClient, now: number): void {
     const { eventsPerSecond, eventsBurst } = this.#options;
-    const connection = socket.conn as Metered;
+    const connection = socket.conn as unknown as Metered;
     connection.rate ??= new Rate(eventsBurst, now);
     const retryAfterMs = connection.rate.take(eventsPerSecond, eventsBurst, now);
     if (retryAfterMs === 0) return;
