@@ -289,7 +289,7 @@ describe("two nodes behind haproxy", { skip: skipWithout("haproxy") }, () => {
     assert.ok(ann.socket.connected);
     assert.equal(await ann.ask("notice", "still here"), "have still here");
     await connect(t, url, from("127.0.0.2"));
-    assert.deepEqual([shares([nodes[stopping]]), shares([nodes[other]])], [[1], [1]]);
+    await until(() => assert.deepEqual([shares([nodes[stopping]]), shares([nodes[other]])], [[1], [1]]));
     const [reason] = await next(ann.socket, "disconnect");
     assert.equal(reason, "transport close");
     await next(ann.socket, "connect");
