@@ -21,6 +21,8 @@ const options: RoomcastOptions = {
   outboxMaxBytes: 400_000,
   outboxAgeMs: 2_000,
   maxConnectionsPerAddress: 10_000,
+  // Thousands of connections are left open at a time, and the witnesses need some too.
+  maxConnections: 100_000,
   maxRooms: 8,
 };
 

@@ -82,6 +82,17 @@ async function served(member: Client, event: string, ...args: unknown[]): Promis
 function loss(member: Client): Promise<never> {
   return new Promise((_resolve, reject) => {
     member.on("connect_error", ({ message }) => reject(new Finding(`a witness cannot connect: ${message}`)));
-    member.on("disconnect", (reason) => reject(new Finding(`a witness lost its connection: ${reason}`)));
+    member.on("disconnect", (reason, details) =>
+      reject(new Finding(`a witness lost its connection: ${reason}, ${causeOf(details)}`)),
+    );
   });
+}
+
+/** What the transport of socket.io-client tells of its end, as far as it does. */
+function causeOf(details: unknown): string {
+  const { description, context } = (details ?? {}) as {
+    description?: unknown;
+    context?: { responseText?: string };
+  };
+  return `${description ?? "no cause told"} ${context?.responseText ?? ""}`.trim();
 }
