@@ -81,8 +81,10 @@ export interface Failure {
 export type Ack<Reply> = (reply: Reply | Failure) => void;
 
 /**
- * What a client may send on `/`. Every ack may be left out; failures then come as the event `error`. That an
- * ack is optional is more than `emitWithAck` of socket.io-client can see: it types the reply as `any`.
+ * What a client may send on `/`. Every ack may be left out; failures then come as the event `error`.
+ *
+ * socket.io-client cannot infer the reply of `emitWithAck` from an optional ack: wrap the interface in
+ * {@link Acked} where each event is sent with an ack.
  */
 export interface RootEvents {
   join: (room: RoomName, ack?: Ack<Membership>) => void;
@@ -104,6 +106,19 @@ export interface ChatEvents extends RootEvents {
   /** Acked with "recv " and the text. */
   msg: (text: Text, ack?: Ack<string>) => void;
 }
+
+/**
+ * The same events with a required ack, so that `emitWithAck` returns the type of the reply.
+ *
+ * @example
+ * const socket: Socket<ServerEvents, Acked<RootEvents>> = io(url);
+ * const reply = await socket.emitWithAck("join", "lobby"); // Membership | Failure
+ */
+export type Acked<Events> = {
+  [Event in keyof Events]: Events[Event] extends (...args: infer Args) => void
+    ? (...args: Required<Args>) => void
+    : never;
+};
 
 /** What a client hears, on every namespace. */
 export interface ServerEvents {
