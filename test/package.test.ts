@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,11 +10,32 @@ import { Command } from "./support/command.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
+/** Runs a command to its end, which must be a success, and returns what it printed. */
 function run(cwd: string, command: string, ...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
-  assert.equal(status, 0, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`);
-  return stdout;
+  const output = `${stdout}${stderr}`;
+  assert.equal(status, 0, `${command} ${args.join(" ")}\n${output}`);
+  return output;
 }
+
+interface Locked {
+  packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>;
+}
+
+test("the lock file names every platform's packages and no download address", () => {
+  const { packages }: Locked = JSON.parse(readFileSync(join(repository, "package-lock.json"), "utf8"));
+  const names = Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, ""));
+  for (const [path, { resolved, optionalDependencies = {} }] of Object.entries(packages)) {
+    assert.equal(resolved, undefined, path);
+    for (const name of Object.keys(optionalDependencies)) assert.ok(names.includes(name), `${path}: ${name}`);
+  }
+});
+
+test("the packages whose internals we rely on are pinned to exact versions", () => {
+  const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  for (const name of ["socket.io", "engine.io", "socket.io-adapter", "socket.io-parser", "ws"])
+    assert.match(dependencies[name], /^\d+\.\d+\.\d+$/, name);
+});
 
 const server = `
 import Fastify from "fastify";
@@ -63,22 +84,19 @@ describe("the package, installed into an empty folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const start = (command: string, ...args: string[]) =>
     new Command(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }));
+  let installed = "";
   after(() => rmSync(folder, { recursive: true }));
 
   before(() => {
     run(repository, "npm", "pack", "--silent", "--pack-destination", folder);
     const [tarball = ""] = readdirSync(folder);
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    run(
-      folder,
-      "npm",
-      "install",
-      "--silent",
-      "--prefer-offline",
-      `./${tarball}`,
-      "fastify",
-      "socket.io-client",
-    );
+    installed = run(folder, "npm", "install", "--prefer-offline", `./${tarball}`);
+    run(folder, "npm", "install", "--silent", "--prefer-offline", "fastify", "socket.io-client");
+  });
+
+  test("installs without a warning about the version of Node", () => {
+    assert.doesNotMatch(installed, /EBADENGINE/);
   });
 
   test("holds what runs and what is served, and nothing else", () => {
