@@ -75,7 +75,16 @@ describe("one sentence names what is wrong with a setting:", () => {
     [["--tls-cert", "x.pem"], {}, /^--tls-cert and --tls-key go together: give both, or neither\.$/],
     [["--port"], {}, /^--port needs a value; see --help\.$/],
     [["--host="], {}, /^--host needs a value; see --help\.$/],
-    [["--prot", "80"], {}, /^Unknown setting --prot; see --help\.$/],
+    [["--prot", "80"], {}, /^Unknown setting --prot; did you mean --port\? See --help\.$/],
+    [["--prot=80"], {}, /^Unknown setting --prot; did you mean --port\?/],
+    [["-port", "80"], {}, /^Unknown setting -p; did you mean --port\?/],
+    [["--maxRooms", "8"], {}, /^Unknown setting --maxRooms; did you mean --max-rooms\?/],
+    [["--MAX_PAYLOAD", "8"], {}, /did you mean --max-payload\?/],
+    [["--max-conections", "8"], {}, /did you mean --max-connections\?/],
+    [["--max-payload-bytes", "8"], {}, /did you mean --max-payload\?/],
+    [["--orgin", "*"], {}, /did you mean --origins\?/],
+    [["--hepl"], {}, /did you mean --help\? See --help\.$/],
+    [["--verbose"], {}, /^Unknown setting --verbose; see --help\.$/],
     [["--__proto__", "80"], {}, /^Unknown setting --__proto__; see --help\.$/],
     [["-p", "80"], {}, /^Unknown setting -p; see --help\.$/],
     [["8080"], {}, /^Unexpected argument 8080; see --help\.$/],
@@ -94,6 +103,8 @@ test("the plugin's options are checked as the command's settings are", () => {
   assert.throws(() => readOptions({ pingIntervalMs: "10" }), /option pingIntervalMs must be .*, not "10"/);
   assert.throws(() => readOptions({ prefix: "/chat" }), /option prefix does not exist/);
   assert.throws(() => readOptions({ port: 80 }), /option port does not exist/);
+  assert.throws(() => readOptions({ maxRoom: 3 }), /option maxRoom does not exist; did you mean maxRooms\?$/);
+  assert.throws(() => readOptions({ "ping-interval": 3 }), /did you mean pingIntervalMs\?/);
   assert.equal(readOptions({ maxRooms: 3 }).maxRooms, 3);
 });
 

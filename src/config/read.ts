@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import ipaddr from "ipaddr.js";
 import { SettingError } from "../errors.ts";
+import { closest } from "./closest.ts";
 import { RoomSettings, Settings } from "./settings.ts";
 
 /** What a schema says of its setting. */
@@ -85,12 +86,24 @@ function readFlags(args: string[]): Map<string, string> {
     if (token.kind !== "option")
       throw new SettingError(`Unexpected argument ${args[token.index]}; see --help.`);
     if (!Object.hasOwn(options, token.name))
-      throw new SettingError(`Unknown setting ${token.rawName}; see --help.`);
+      throw new SettingError(`Unknown setting ${token.rawName}; ${hint(args[token.index] ?? "")}`);
     if (!token.value || token.value.startsWith("--"))
       throw new SettingError(`${token.rawName} needs a value; see --help.`);
     flags.set(token.name, token.value);
   }
   return flags;
+}
+
+/** What to do about a flag that does not exist. */
+function hint(argument: string): string {
+  const typed = argument.replace(/^-+|=.*/gs, "");
+  const meant = closest(
+    typed,
+    Object.keys(facts)
+      .flatMap((name) => [flagOf(name), name])
+      .concat("help", "version"),
+  );
+  return meant ? `did you mean --${flagOf(meant)}? See --help.` : "see --help.";
 }
 
 /** A list's items are separated by commas; only digits are a number: not "1e4", not "0x10", not " ". */
@@ -118,8 +131,11 @@ function refused(
   given: Readonly<Record<string, unknown>>,
   sourceOf: (name: string) => string,
 ): SettingError {
-  if (params.additionalProperty)
-    return new SettingError(`${sourceOf(params.additionalProperty)} does not exist.`);
+  const { additionalProperty: unknown } = params;
+  if (unknown) {
+    const meant = closest(unknown, Object.keys(RoomSettings.properties));
+    return new SettingError(`${sourceOf(unknown)} does not exist${meant ? `; did you mean ${meant}?` : "."}`);
+  }
   const [, name = "", index] = instancePath.split("/");
   const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
   const shown = typeof value === "string" ? JSON.stringify(value) : value;
