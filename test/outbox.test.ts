@@ -9,7 +9,7 @@ import { frame } from "../src/socketio/frame.ts";
 import { OutboxTransport } from "../src/socketio/outbox.ts";
 import { client, enter, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
-import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
+import { connectRaw, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
@@ -396,56 +396,4 @@ test("200 that stop reading and 200 that reset cost those who read nothing that 
       [],
     );
   }
-});
-
-test("every internal of engine.io, socket.io and ws that the write path leans on is there", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
-  const arrived = next(io, "connection");
-  client(t, url);
-  const [socket] = await arrived;
-  const { conn, client: ioClient, adapter } = socket;
-  const { transport } = conn;
-  const opened = next(io.engine, "connection");
-  await openPolling(url);
-  const [{ transport: polling }] = await opened;
-  const decoder = new Decoder();
-  decoder.add('51-["x",{"_placeholder":true,"num":0}]');
-  const seams: Record<string, boolean> = {
-    "engine.io Socket#sendPacket": typeof Object.getPrototypeOf(conn).sendPacket === "function",
-    "engine.io Server#createTransport made ours": transport instanceof OutboxTransport,
-    "engine.io Socket#writeBuffer": Array.isArray(conn.writeBuffer),
-    "engine.io Socket#cleanupFn": Array.isArray(conn.cleanupFn) && conn.cleanupFn.length === 1,
-    "engine.io Socket#sentCallbackFn": Array.isArray(conn.sentCallbackFn),
-    "engine.io Socket#readyState can be set": Reflect.set(conn, "readyState", "open"),
-    "engine.io Socket#request":
-      typeof conn.request.url === "string" && typeof conn.request._query === "object",
-    "engine.io Socket#onClose": typeof conn.onClose === "function",
-    "engine.io Server#clients": Reflect.get(io.engine, "clients")[conn.id] === conn,
-    "engine.io Transport#discard": typeof transport.discard === "function",
-    "engine.io Polling#doWrite": typeof polling.doWrite === "function",
-    "engine.io Polling#onData, #onError":
-      typeof polling.onData === "function" && typeof polling.onError === "function",
-    "engine.io Polling#res": "res" in polling,
-    "engine.io Polling#closeTimeout": typeof polling.closeTimeout === "number",
-    "node EventEmitter#_events": Array.isArray(conn._events.close),
-    "engine.io Transport#parser": typeof transport.parser.encodePacket === "function",
-    "ws WebSocket#_socket": typeof transport.socket._socket.write === "function",
-    "socket.io Client#conn": ioClient.conn === conn,
-    "socket.io Client#id": ioClient.id === conn.id,
-    "socket.io Client#writeToEngine": typeof ioClient.writeToEngine === "function",
-    "socket.io Socket#fns": Array.isArray(socket.fns),
-    "socket.io Socket#notifyOutgoingListeners": typeof socket.notifyOutgoingListeners === "function",
-    "socket.io-adapter Adapter#encoder": typeof adapter.encoder.encode === "function",
-    "socket.io-parser Decoder.isPayloadValid": Reflect.apply(Reflect.get(Decoder, "isPayloadValid"), null, [
-      2,
-      ["x"],
-    ]),
-    "socket.io-parser Decoder#reconstructor": Boolean(Reflect.get(decoder, "reconstructor")),
-    "socket.io-parser Decoder#emitReserved":
-      typeof Reflect.get(Decoder.prototype, "emitReserved") === "function",
-  };
-  assert.deepEqual(
-    Object.keys(seams).filter((name) => !seams[name]),
-    [],
-  );
 });

@@ -1,19 +1,12 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
 import { type EngineSocket, outboxOf } from "./engine.ts";
 import { frame } from "./frame.ts";
+import type { AdapterInternals, IOSocketInternals } from "./internals.ts";
 
 type Packet = Parameters<Adapter["broadcast"]>[0];
 
-/** What the adapter needs of the sockets in its namespace. */
-interface Socket {
-  id: string;
-  client: { conn: EngineSocket; writeToEngine(packets: string[], options: object): void };
-  notifyOutgoingListeners(packet: Packet): void;
-}
-
-interface Internals {
-  encoder: { encode(packet: Packet): (string | Buffer)[] };
-}
+/** A socket of the namespace, whose connection belongs to our engine. */
+type Socket = IOSocketInternals & { client: { conn: EngineSocket } };
 
 /** A copy that may wait for long: a small buffer is a slice of a larger one, and would keep it all. */
 function ownMemory(bytes: Buffer): Buffer {
@@ -43,7 +36,7 @@ export class OutboxAdapter extends Adapter {
   #textForOneRoom(packet: Packet, { rooms, except, flags }: BroadcastOptions): string | undefined {
     if (rooms.size !== 1 || except?.size || flags?.volatile || flags?.compress === false) return undefined;
     packet.nsp = this.nsp.name;
-    const encoded = (this as unknown as Internals).encoder.encode(packet);
+    const encoded = (this as unknown as AdapterInternals).encoder.encode(packet);
     return encoded.length === 1 && typeof encoded[0] === "string" ? encoded[0] : undefined;
   }
 

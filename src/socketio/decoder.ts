@@ -1,13 +1,6 @@
 import { Decoder } from "socket.io-parser";
+import { type DecoderInternals, isPayloadValid } from "./internals.ts";
 
-/** What the stock decoder keeps to itself. */
-interface Internals {
-  /** Puts a binary packet together, while its attachments come. */
-  reconstructor: unknown;
-  emitReserved(event: "decoded", packet: object): void;
-}
-
-const { isPayloadValid } = Decoder as unknown as { isPayloadValid(type: number, payload: unknown): boolean };
 const event = 2;
 
 /** JSON costs some twenty times its length once it is parsed. */
@@ -35,7 +28,7 @@ export class FastDecoder extends Decoder {
 
   override add(data: unknown): void {
     const packet = typeof data === "string" ? this.#event(data) : undefined;
-    if (packet) (this as unknown as Internals).emitReserved("decoded", packet);
+    if (packet) (this as unknown as DecoderInternals).emitReserved("decoded", packet);
     else if (typeof data === "string") this.#begin(data);
     else this.#attach(data as Buffer);
   }
@@ -57,7 +50,7 @@ export class FastDecoder extends Decoder {
   }
 
   #event(text: string): object | undefined {
-    if (text.charCodeAt(0) !== two || (this as unknown as Internals).reconstructor) return undefined;
+    if (text.charCodeAt(0) !== two || (this as unknown as DecoderInternals).reconstructor) return undefined;
     let at = 1;
     let nsp = "/";
     if (text.charCodeAt(1) === slash) {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Server as Engine, Socket } from "engine.io";
+import type { Server as Engine } from "engine.io";
 import { endings } from "../errors.ts";
 import { spread } from "../limits.ts";
+import { clientsOf } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 
 /** The time that clients have to take what was sent and to answer the close, in milliseconds. */
@@ -14,8 +15,7 @@ const longestFarewellMs = 1_000;
  * @param onGoodbye is called as each is ended
  */
 export async function drain(engine: Engine, overMs: number, onGoodbye: () => void): Promise<void> {
-  const { clients } = engine as unknown as { clients: Record<string, Socket> };
-  const connections = Object.values(clients);
+  const connections = Object.values(clientsOf(engine));
   const start = performance.now();
   const dues = spread(connections.length, overMs);
   for (const [index, connection] of connections.entries()) {

@@ -4,23 +4,23 @@ import { sparePackets } from "../limits.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { Flood } from "./flood.ts";
 import { type Data, frame } from "./frame.ts";
-import { OutboxTransport, type TransportRequest } from "./outbox.ts";
+import { clientsOf, type EngineRequest, type SocketInternals, stockSendPacket, trim } from "./internals.ts";
+import { OutboxTransport } from "./outbox.ts";
 import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
-import { queryOf, slim, trim } from "./request.ts";
+import { queryOf, slim } from "./request.ts";
+
+/** The server class of `ws`. */
+const stockWsEngine = new Server().opts.wsEngine;
 
 /** A transport, and whose it is; while a handshake is going on, nobody's. */
 type Owned = Transport & { connection?: EngineSocket | undefined };
 
-/** Engine.IO's socket, and what of it is not public. */
-export type EngineSocket = Pick<Socket, "readyState" | "close" | "protocol"> & {
-  request: TransportRequest;
+/** A session of our engine. */
+export type EngineSocket = SocketInternals & {
   transport: Owned;
   server: Engine;
-  writeBuffer: unknown[];
-  sendPacket: typeof sendPacket;
   on: typeof on;
   addListener: typeof on;
-  onClose(reason: string): void;
   /** An application listens for what Engine.IO tells of each packet. */
   observed: boolean;
   /** The server has ended it; one that is only closing may wait for its client. */
@@ -84,24 +84,25 @@ export class Engine extends Server {
   // The query is read as the gate reads it, by the quicker of Node's two parsers; Engine.IO takes what it finds.
 
   override handleRequest(...[request, response]: Parameters<Server["handleRequest"]>): void {
-    (request as TransportRequest)._query = queryOf(request.url);
+    (request as EngineRequest)._query = queryOf(request.url);
     super.handleRequest(request, response);
   }
 
   override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
-    (request as TransportRequest)._query = queryOf(request.url);
+    (request as EngineRequest)._query = queryOf(request.url);
     super.handleUpgrade(request, socket, head);
   }
 
-  override createTransport(name: "polling" | "websocket", request: TransportRequest): Transport {
+  override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
     const transport = this.#transportFor(name, request);
-    transport.connection = this.clients[request._query.sid ?? ""] as unknown as EngineSocket | undefined;
+    transport.connection = clientsOf(this)[request._query.sid ?? ""] as unknown as EngineSocket | undefined;
     return transport;
   }
 
-  #transportFor(name: "polling" | "websocket", request: TransportRequest): Owned {
-    // With compression, or without the socket under the WebSocket, the stock transport is the one to use.
-    if (name === "websocket" && !this.opts.perMessageDeflate && request.websocket?._socket) {
+  #transportFor(name: "polling" | "websocket", request: EngineRequest): Owned {
+    // With compression, or another implementation of WebSockets than `ws`, the stock transport is the one to use.
+    const { perMessageDeflate, wsEngine } = this.opts;
+    if (name === "websocket" && !perMessageDeflate && wsEngine === stockWsEngine) {
       return new OutboxTransport(request);
     }
     const transport = super.createTransport(name, request) as Owned;
@@ -159,11 +160,6 @@ function on(this: EngineSocket, event: string | symbol, listener: () => void): E
   if (observing.has(event)) this.observed = true;
   return stockOn.call(this as never, event, listener) as never;
 }
-
-const stockSendPacket = Reflect.get(Socket.prototype, "sendPacket") as (
-  this: EngineSocket,
-  ...args: unknown[]
-) => void;
 
 /** Engine.IO's `sendPacket`, by the outbox where that is safe, and counted where it is not. */
 function sendPacket(

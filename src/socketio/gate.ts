@@ -6,15 +6,13 @@ import ipaddr from "ipaddr.js";
 import { type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
-import { queryOf, trim } from "./request.ts";
+import { queryOf } from "./request.ts";
 
 /** An Engine.IO session, and whom it counts for. */
 export type Visitor = Pick<Socket, "request" | "on" | "close"> & {
   address: string;
   /** How often it has come to a namespace; the meter counts that. */
   arrivals?: number;
-  /** What Node's emitters keep their listeners in. */
-  _events: object;
 };
 
 export interface GateOptions {
@@ -104,7 +102,6 @@ export class Gate {
         return;
       }
       visitor.on("close", left);
-      trim(visitor._events, "close");
     });
 
     const forget = ({ address }: Visitor) => {

@@ -1,15 +1,10 @@
 import type { Socket as TcpSocket } from "node:net";
-import { type Server, Transport } from "engine.io";
+import { Transport } from "engine.io";
 import type { WebSocket } from "ws";
 import { Batch } from "./batch.ts";
 import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
-
-type Packet = Parameters<Transport["send"]>[0][number] & { options?: { wsPreEncodedFrame?: Buffer[] } };
-
-/** A request with its WebSocket, and the socket under that, which `ws` keeps to itself. */
-export type TransportRequest = ConstructorParameters<typeof Transport>[0] &
-  Parameters<Server["createTransport"]>[1] & { websocket?: WebSocket & { _socket: TcpSocket } };
+import type { EngineRequest, TransportPacket } from "./internals.ts";
 
 /** The time a client has to answer the close of its connection. */
 const longestCloseMs = 1_000;
@@ -29,7 +24,9 @@ type Owned<T> = T & { [owner]?: OutboxTransport };
  * next, and volatile packets are dropped.
  */
 export class OutboxTransport extends Transport {
-  readonly socket: Owned<WebSocket> & { _socket: Owned<TcpSocket> };
+  readonly socket: Owned<WebSocket>;
+  /** The connection under the WebSocket, which batches are written to. */
+  readonly tcp: Owned<TcpSocket>;
   /** Whose it is; while a handshake is going on, nobody's. */
   connection: EngineSocket | undefined;
   /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
@@ -39,16 +36,17 @@ export class OutboxTransport extends Transport {
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
   #sends = 0;
 
-  constructor(request: TransportRequest) {
+  constructor(request: EngineRequest) {
     super(request);
     this.socket = request.websocket as typeof this.socket;
+    this.tcp = request.socket;
     this.socket[owner] = this;
-    this.socket._socket[owner] = this;
+    this.tcp[owner] = this;
     this.socket.on("message", heard);
     this.socket.on("ping", pinged);
     this.socket.on("close", closed);
     this.socket.on("error", failed);
-    this.socket._socket.on("drain", drained);
+    this.tcp.on("drain", drained);
     this.writable = true;
   }
 
@@ -60,7 +58,7 @@ export class OutboxTransport extends Transport {
     return true;
   }
 
-  send(packets: Packet[]): void {
+  send(packets: TransportPacket[]): void {
     this.#sends++;
     for (const packet of packets) {
       const encoded = packet.options?.wsPreEncodedFrame;
@@ -90,9 +88,8 @@ export class OutboxTransport extends Transport {
     this.#batch = undefined;
     const sends = this.#sends;
     this.#sends = 0;
-    const tcp = this.socket._socket;
-    if (this.socket.readyState !== this.socket.OPEN || !tcp.writable) return;
-    const taken = batch.writeTo(tcp, sends ? () => this.#sent(sends) : undefined);
+    if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
+    const taken = batch.writeTo(this.tcp, sends ? () => this.#sent(sends) : undefined);
     const { connection } = this;
     if (connection) connection.server.traffic.bytesOut += batch.size;
     if (taken) return;
@@ -104,7 +101,7 @@ export class OutboxTransport extends Transport {
 
   /** What was written and has not left this process. */
   get unreadBytes(): number {
-    return this.socket._socket.writableLength;
+    return this.tcp.writableLength;
   }
 
   /** Writes what was collected and closes; a client that does not answer in time is cut off. */

@@ -1,30 +1,10 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { readBody } from "./body.ts";
 import type { EngineSocket, Traffic } from "./engine.ts";
+import type { PollingInternals } from "./internals.ts";
 
-/** The codec of Engine.IO 3 payloads, as engine.io keeps it on each of its transports. */
-interface PayloadCodec {
-  encodePayload(packets: unknown[], supportsBinary: boolean, done: (payload: unknown) => void): void;
-  encodePayloadAsBinary(packets: unknown[], done: (payload: unknown) => void): void;
-}
-
-/** Engine.IO's polling transport, and what of it is not public. */
-interface Internals extends Polling {
-  parser: PayloadCodec;
-  res: ServerResponse;
-  once(event: "close", listener: () => void): void;
-  closeTimeout: number;
-  protocol: number;
-  dataReq: IncomingMessage | null;
-  dataRes: ServerResponse | null;
-  maxHttpBufferSize: number;
-  headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
-  onDataRequest(request: IncomingMessage, response: ServerResponse): void;
-  doWrite(data: string | Buffer, options: object, done: () => void): void;
-  onData(data: string | Buffer): void;
-  onPacket(packet: object): void;
-  onError(message: string): void;
-}
+/** Engine.IO's polling transport with what is kept of it here. */
+type Internals = Polling & PollingInternals & { once(event: "close", listener: () => void): void };
 
 /** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
 export interface Polling {

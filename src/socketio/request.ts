@@ -1,7 +1,7 @@
 import { IncomingMessage } from "node:http";
 import { Socket as TcpSocket } from "node:net";
 import { parse } from "node:querystring";
-import type { TransportRequest } from "./outbox.ts";
+import type { EngineRequest } from "./internals.ts";
 
 /** More than a client of ours has, and its rooms; the query is kept as long as the connection. */
 const maxKeys = 1_000;
@@ -21,10 +21,10 @@ export function queryOf(url = ""): Record<string, string> {
  * Keeps of a request what is read of it once its connection is made. The rest, some kilobytes of parser and
  * stream, would be kept as long as the connection. A request that an application has put something on is kept.
  */
-export function slim(connection: { request: TransportRequest }): void {
+export function slim(connection: { request: EngineRequest }): void {
   const { request } = connection;
   if (Object.keys(request).some((key) => !ordinary.has(key))) return;
-  connection.request = new Essence(request) as unknown as TransportRequest;
+  connection.request = new Essence(request) as unknown as EngineRequest;
 }
 
 /** What is read of a request for as long as its connection lasts. */
@@ -34,7 +34,7 @@ class Essence {
   readonly _query: Record<string, string>;
   readonly socket: TcpSocket;
 
-  constructor({ headers, url, _query, socket }: TransportRequest) {
+  constructor({ headers, url, _query, socket }: EngineRequest) {
     this.headers = headers;
     this.url = url;
     this._query = _query;
@@ -55,9 +55,3 @@ const ordinary = new Set([
   ...Object.keys(new IncomingMessage(new TcpSocket())),
   ...["parser", "_query", "websocket"],
 ]);
-
-/** Gives back what arrays hold in reserve: one that was pushed to keeps room for sixteen more. */
-export function trim(owner: object, ...names: string[]): void {
-  const arrays = owner as Record<string, unknown[]>;
-  for (const name of names) arrays[name] = arrays[name]?.slice() ?? [];
-}

@@ -5,8 +5,8 @@ import type { Count, Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
 import type { Visitor } from "./gate.ts";
 import { handshakeOf } from "./handshake.ts";
+import { type ClientInternals, type IOSocketInternals, trim } from "./internals.ts";
 import { Meter, type MeterOptions } from "./meter.ts";
-import { trim } from "./request.ts";
 import type { Serving, SocketIOClient } from "./server.ts";
 
 export interface SessionOptions extends MeterOptions {
@@ -64,7 +64,7 @@ export class Sessions {
       // Middleware is handed the packet as it came and calls no listener: one would be handed the arguments
       // on the stack, which 40,000 of them overflow.
       socket.use((packet) => sessions.#answer(namespace, heard, socket, packet));
-      trim(socket, "fns");
+      trim(socket as unknown as IOSocketInternals, "fns");
       socket.on("disconnect", lost);
       sessions.#welcome(namespace, socket);
     });
@@ -76,7 +76,7 @@ export class Sessions {
   }
 
   #admit(namespace: Namespace, socket: SocketIOClient, next: (error?: Error) => void): void {
-    const arrival = `${(socket.client as unknown as { id: string }).id} ${namespace.name}`;
+    const arrival = `${(socket.client as unknown as ClientInternals).id} ${namespace.name}`;
     // Socket.IO would make two of a client that asks again before it was answered.
     if (this.#arriving.has(arrival)) {
       socket.conn.close(true);

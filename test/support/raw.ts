@@ -69,3 +69,61 @@ export async function openPolling(url: string, query = "", eio = 4): Promise<str
   const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
   return engineUrl(url, "polling", `sid=${sid}`, eio);
 }
+
+/** The ways in which a session may have come to its transport. */
+export const ways = ["websocket", "polling", "upgrade"] as const;
+
+/** A session in `/`, opened by hand. */
+export interface RawSession {
+  /** Sends an Engine.IO message. */
+  send(packet: string): Promise<void>;
+  /** Loses its connection without a word. */
+  lose(): Promise<void>;
+}
+
+/** Opens a session over a transport, or over polling that is upgraded at once, and enters `/`. */
+export async function enterBy(
+  t: TestContext,
+  url: string,
+  way: (typeof ways)[number],
+  eio: number,
+  query = "",
+): Promise<RawSession> {
+  if (way === "websocket") {
+    const raw = await openRaw(t, url, query, eio);
+    if (eio === 4) raw.send("40");
+    return sessionOf(raw);
+  }
+  const session = await openPolling(url, query, eio);
+  const post = async (packet: string) => {
+    const body = eio === 4 ? packet : `${packet.length}:${packet}`;
+    await (await fetch(session, { method: "POST", body })).text();
+  };
+  if (eio === 4) await post("40");
+  if (way === "upgrade") {
+    const raw = new RawSocket(new WebSocket(session.replace("http", "ws").replace("=polling", "=websocket")));
+    t.after(() => raw.ws.terminate());
+    await once(raw.ws, "open");
+    raw.send("2probe");
+    await raw.receives(/^3probe$/);
+    raw.send("5");
+    return sessionOf(raw);
+  }
+  // Takes what is there, then waits in a poll that the server sees break off.
+  await (await fetch(session)).text();
+  const aborting = new AbortController();
+  const poll = fetch(session, { signal: aborting.signal }).catch(() => {});
+  t.after(() => aborting.abort());
+  return {
+    send: post,
+    lose: async () => {
+      aborting.abort();
+      await poll;
+    },
+  };
+}
+
+const sessionOf = (raw: RawSocket): RawSession => ({
+  send: async (packet) => raw.send(packet),
+  lose: async () => raw.ws.terminate(),
+});

@@ -1,0 +1,126 @@
+/**
+ * Every field of engine.io, socket.io, socket.io-adapter and socket.io-parser that is used here and is not part of
+ * their public types. Nothing else may be touched, and no private field of Node's classes at all.
+ *
+ * `test/internals.test.ts` has an entry for each line and fails by its name when a version no longer has it.
+ */
+
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { Socket as EngineIOSocket, type Server, type Transport } from "engine.io";
+import type { Adapter } from "socket.io-adapter";
+import { Decoder } from "socket.io-parser";
+import type { WebSocket } from "ws";
+
+/** engine.io's request: Node's, and what Engine.IO puts on it. */
+export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
+  Parameters<Server["createTransport"]>[1] & {
+    /** Read by Engine.IO instead of the URL where it is set, so that it decides on the query that the gate saw. */
+    _query: Record<string, string>;
+    /** Set once the WebSocket handshake is complete; the transport is made of it. */
+    websocket?: WebSocket;
+  };
+
+/** engine.io's Socket. */
+export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
+  /** Replaced by a smaller object, since it is kept as long as the connection. */
+  request: EngineRequest;
+  /** Asked whether a frame may go straight into the outbox. */
+  transport: Transport;
+  /** Packets that wait; a frame may not overtake them. */
+  writeBuffer: unknown[];
+  /** One function for each transport; its reserve is given back (140 bytes per connection). */
+  cleanupFn: unknown[];
+  /** Callbacks of packets that were sent; its reserve is given back (140 bytes per connection). */
+  sentCallbackFn: unknown[];
+  /** Replaced, so that single packets of an application go through the outbox, too. */
+  sendPacket: SendPacket;
+  /** Ends the session with a reason of ours. */
+  onClose(reason: string): void;
+};
+
+export type SendPacket = (
+  type: string,
+  data?: string | ArrayBuffer | ArrayBufferView,
+  options?: { wsPreEncodedFrame?: Buffer[] } | (() => void),
+  callback?: () => void,
+) => void;
+
+/** engine.io's `Socket.prototype.sendPacket`, called for whatever does not fit the outbox. */
+export const stockSendPacket = Reflect.get(EngineIOSocket.prototype, "sendPacket") as SendPacket;
+
+/** engine.io's Server: all sessions by their id, to end them one by one and to find the owner of a transport. */
+export function clientsOf(engine: object): Record<string, EngineIOSocket> {
+  return (engine as { clients: Record<string, EngineIOSocket> }).clients;
+}
+
+/** A packet as engine.io's Socket hands it to its transport. */
+export type TransportPacket = Parameters<Transport["send"]>[0][number] & {
+  /** The frame where it was made already: Socket.IO's adapter makes one for all members of a room. */
+  options?: { wsPreEncodedFrame?: Buffer[] };
+};
+
+/** engine.io's Polling transport. */
+export interface PollingInternals {
+  /** The codec of payloads; replaced for clients that need the binary form of Engine.IO 3. */
+  parser: {
+    encodePayload(packets: unknown[], supportsBinary: boolean, done: (payload: unknown) => void): void;
+    encodePayloadAsBinary(packets: unknown[], done: (payload: unknown) => void): void;
+  };
+  protocol: number;
+  /** The poll that is being answered. */
+  res: ServerResponse;
+  /** The post that is being read, and its answer. */
+  dataReq: IncomingMessage | null;
+  dataRes: ServerResponse | null;
+  maxHttpBufferSize: number;
+  /** The time that a closed session waits for one more poll; shortened. */
+  closeTimeout: number;
+  headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
+  /** Replaced: reads a post into one buffer. */
+  onDataRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** Replaced: waits until the client took the answer. */
+  doWrite(data: string | Buffer, options: object, done: () => void): void;
+  /** Replaced: counts packets before they are read. */
+  onData(data: string | Buffer): void;
+  onPacket(packet: object): void;
+  onError(message: string): void;
+}
+
+/** socket.io's Client of a socket: its connection, and the way to it past the encoder. */
+export interface ClientInternals {
+  id: string;
+  conn: SocketInternals;
+  writeToEngine(packets: string[], options: object): void;
+}
+
+/** socket.io's Socket. */
+export interface IOSocketInternals {
+  id: string;
+  client: ClientInternals;
+  /** Middleware; its reserve is given back (140 bytes per socket). */
+  fns: unknown[];
+  /** Calls the listeners of `onAnyOutgoing`, which the stock adapter does for each member. */
+  notifyOutgoingListeners(packet: Parameters<Adapter["broadcast"]>[0]): void;
+}
+
+/** socket.io-adapter's Adapter. */
+export interface AdapterInternals {
+  encoder: { encode(packet: Parameters<Adapter["broadcast"]>[0]): (string | Buffer)[] };
+}
+
+/** socket.io-parser's Decoder. */
+export interface DecoderInternals {
+  /** Set while attachments of a binary packet are coming. */
+  reconstructor: unknown;
+  emitReserved(event: "decoded", packet: object): void;
+}
+
+/** socket.io-parser's `Decoder.isPayloadValid`: what the stock decoder asks of each packet. */
+export const { isPayloadValid } = Decoder as unknown as {
+  isPayloadValid(type: number, payload: unknown): boolean;
+};
+
+/** Gives back what an array holds in reserve: one that was pushed to keeps room for sixteen more. */
+export function trim<Name extends string>(owner: Record<Name, unknown[]>, ...names: Name[]): void {
+  for (const name of names) owner[name] = owner[name].slice() as never;
+}
