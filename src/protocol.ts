@@ -45,7 +45,10 @@ export interface Message {
   namespace: NamespaceName;
   /** The room this copy came through; null for one that came through none. */
   room: RoomName | null;
-  /** The rooms it was addressed to; for `join`, `leave` and "connected!", those its user is in now. */
+  /**
+   * `chat`: the rooms it was addressed to. "connected!" and one's own copy of a `join`: the rooms one is in now. What
+   * others did (`join`, `leave`, `bye`, "disconnected!") and the joins of one's own handshake: only `room`.
+   */
   rooms: RoomName[];
   /** Milliseconds since the epoch. */
   at: number;

@@ -51,7 +51,7 @@ for (const namespace of ["/", "/chat"] as const) {
       const bob = await enter(t, url + namespace, "bob", "lobby");
       assert.deepEqual(await bob.ask("leave", "lobby"), { room: "lobby", rooms: [], members: 1 });
       const left = await ann.hears("<= bob leave lobby");
-      assert.deepEqual([left.state, left.room, left.rooms], ["state", "lobby", []]);
+      assert.deepEqual([left.state, left.room, left.rooms], ["state", "lobby", ["lobby"]]);
       await bob.settled();
       assert.ok(!bob.texts.includes("<= bob leave lobby"));
     });
@@ -159,10 +159,38 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.equal((await gone)[0], "io server disconnect");
       assert.deepEqual(order, ["bye", "ack"]);
       const leaved = await ann.hears("<= bob leaved");
-      assert.deepEqual([leaved.state, leaved.room, leaved.rooms], ["state", "lobby", ["lobby", "den"]]);
+      assert.deepEqual([leaved.state, leaved.room, leaved.rooms], ["state", "lobby", ["lobby"]]);
       await ann.settled();
       assert.ok(!ann.texts.includes("disconnected!"));
       assert.ok(!bob.texts.includes("<= bob leaved"));
+    });
+
+    test("others learn only the room concerned, oneself all of one's rooms", async (t) => {
+      const { url } = await startServer(t);
+      const rooms = ["lobby", "den", "attic"];
+      const ann = await connect(t, url + namespace, { auth: { userId: "ann", room: rooms } });
+      const move = async (last: "bye" | "disconnect", transports: ["polling"] | ["websocket"]) => {
+        const auth = { userId: last, room: ["lobby", "den"] };
+        const bob = await connect(t, url + namespace, { auth, transports });
+        await bob.ask("join", "attic");
+        await bob.ask("leave", "attic");
+        if (last === "bye") await bob.ask("bye");
+        else bob.socket.disconnect();
+        return bob.messages.map(({ text, room, rooms }) => [text, room, rooms]);
+      };
+      const own = (name: string) => [
+        ["connected!", null, ["lobby", "den"]],
+        [`<= ${name} join lobby`, "lobby", ["lobby"]],
+        [`<= ${name} join den`, "den", ["den"]],
+        [`<= ${name} join attic`, "attic", rooms],
+      ];
+      assert.deepEqual(await move("bye", ["websocket"]), own("bye"));
+      assert.deepEqual(await move("disconnect", ["polling"]), own("disconnect"));
+      await ann.hears("disconnected!");
+      await ann.settled();
+      const heard = ann.messages.filter(({ userId }) => userId !== "ann");
+      assert.equal(heard.length, 12);
+      for (const message of heard) assert.deepEqual(message.rooms, [message.room]);
     });
 
     test("bye before anything was said has no context", async (t) => {

@@ -140,21 +140,32 @@ export function welcome({ rooms, authority }: Namespace, connection: Connection)
   const { asked } = connection.data;
   for (const room of asked) rooms.join(connection, room);
   connection.emit("res", rooms.compose(connection, { text: "connected!", state: "notice" }));
+  // "connected!" lists all rooms once; listing them again in each copy would grow with their square.
   for (const room of asked) announce(rooms, connection, "join", room);
   if (authority) watchExpiry(connection, authority.graceMs);
 }
 
-/** Tells a room, the newcomer too, that somebody joined it, or those who stay that somebody left. */
-export function announce(rooms: Rooms, connection: Connection, what: "join" | "leave", room: RoomName): void {
+/**
+ * Tells a room that a connection joined or left it.
+ *
+ * @param mover the connection, where its own copy lists all its rooms
+ */
+export function announce(
+  rooms: Rooms,
+  connection: Connection,
+  what: "join" | "leave",
+  room: RoomName,
+  mover?: Connection,
+): void {
   const text = `<= ${connection.data.userId} ${what} ${room}`;
-  rooms.publish(rooms.compose(connection, { text, state: "state" }), [room]);
+  rooms.announce(rooms.compose(connection, { text, state: "state", rooms: [] }), [room], mover);
 }
 
 /** Takes a connection that says bye out of its rooms for good and says so in each of them. */
 export function depart(rooms: Rooms, connection: Connection): void {
   const left = vacate(rooms, connection, "bye");
   const text = `<= ${connection.data.userId} leaved`;
-  rooms.publish(rooms.compose(connection, { text, state: "state", rooms: left }));
+  rooms.announce(rooms.compose(connection, { text, state: "state", rooms: [] }), left);
 }
 
 /** Takes a connection that is gone out of its rooms, and says so in them unless told not to. */
@@ -166,7 +177,7 @@ export function lose(
 ): void {
   const left = vacate(rooms, connection, why);
   if (silently) return;
-  rooms.publish(rooms.compose(connection, { text: "disconnected!", state: "notice", rooms: left }));
+  rooms.announce(rooms.compose(connection, { text: "disconnected!", state: "notice", rooms: [] }), left);
 }
 
 function vacate(rooms: Rooms, connection: Connection, why: string): readonly RoomName[] {

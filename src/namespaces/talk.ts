@@ -17,7 +17,7 @@ export const talk = ({ rooms, maxTextChars, authority }: Setup): Record<keyof Ro
   return {
     join: on(RoomName, (connection, room) => {
       mustAllow(connection.data.grant, room);
-      if (rooms.join(connection, room)) announce(rooms, connection, "join", room);
+      if (rooms.join(connection, room)) announce(rooms, connection, "join", room, connection);
       return membership(connection, room);
     }),
 

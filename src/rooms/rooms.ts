@@ -11,8 +11,14 @@ export interface Member {
   leave(key: string): unknown;
 }
 
-/** Hands a message to every member that joined the key. */
-export type Deliver = (key: string, message: Message) => void;
+/** A copy of a message for the one member that it is about. */
+export interface OwnCopy {
+  member: Member;
+  message: Message;
+}
+
+/** Sends a message to every member that joined the key; the member of `own` receives that copy instead. */
+export type Deliver = (key: string, message: Message, own?: OwnCopy) => void;
 
 /** What is said, before rooms make a {@link Message} of it. */
 export interface Saying {
@@ -116,14 +122,32 @@ export class Rooms {
    *
    * @returns how many copies were handed out
    */
-  publish(message: Message, to: readonly RoomName[] = message.rooms): number {
+  publish(message: Message): number {
     let recipients = 0;
-    for (const room of to) {
+    for (const room of message.rooms) {
       const copy = { ...message, room };
       for (const deliver of this.#deliveries) deliver(roomKey(room), copy);
       recipients += this.size(room);
     }
     return recipients;
+  }
+
+  /**
+   * Tells rooms what a member did. A copy lists only the room that it comes through: listing all rooms of the member
+   * would let a small event cause megabytes, and would name rooms that others may not know.
+   *
+   * @param mover receives a copy that lists all rooms it is in now
+   */
+  announce(message: Message, to: readonly RoomName[], mover?: Member): void {
+    for (const room of to) {
+      const copy = { ...message, room, rooms: [room] };
+      // In its first room the mover receives what the others receive.
+      const own =
+        mover && mover.data.rooms.length > 1
+          ? { member: mover, message: { ...copy, rooms: [...mover.data.rooms] } }
+          : undefined;
+      for (const deliver of this.#deliveries) deliver(roomKey(room), copy, own);
+    }
   }
 
   #shrink(room: RoomName): void {

@@ -40,12 +40,18 @@ export class OutboxAdapter extends Adapter {
     return encoded.length === 1 && typeof encoded[0] === "string" ? encoded[0] : undefined;
   }
 
-  /** Sends a packet to all members of one room; `text` is how Socket.IO encodes it. */
-  send(room: string, text: string, packet: Packet): void {
+  /**
+   * Sends a packet to the members of one room.
+   *
+   * @param text the packet as Socket.IO encodes it
+   * @param except a member that does not receive it
+   */
+  send(room: string, text: string, packet: Packet, except?: { id: string }): void {
     const bytes = frame(`4${text}`);
     let kept: { wsPreEncodedFrame: Buffer[] } | undefined;
     const members = this.#membersOf(room);
     for (const socket of members) {
+      if (socket === except) continue;
       socket.notifyOutgoingListeners(packet);
       // A listener may have changed who is in the room.
       if (this.#members.get(room) !== members && !this.rooms.get(room)?.has(socket.id)) continue;

@@ -4,7 +4,7 @@ import { Encoder, PacketType } from "socket.io-parser";
 import type { Ending } from "../errors.ts";
 import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
-import type { Deliver } from "../rooms/rooms.ts";
+import type { Deliver, OwnCopy } from "../rooms/rooms.ts";
 import { OutboxAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
 import { encodeRes } from "./encode.ts";
@@ -80,13 +80,27 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
 
 function fastDelivery(nsp: Nsp): Deliver {
   const prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
-  return (key, message) => {
+  const stock = stockDelivery(nsp);
+  return (key, message, own) => {
     const { adapter } = nsp;
     // An application may have put in an adapter of its own.
-    if (!(adapter instanceof OutboxAdapter)) return void nsp.to(key).emit("res", message);
-    adapter.send(key, prefix + encodeRes(message), { type: PacketType.EVENT, data: ["res", message] });
+    if (!(adapter instanceof OutboxAdapter)) return stock(key, message, own);
+    const packet = { type: PacketType.EVENT, data: ["res", message] };
+    adapter.send(key, prefix + encodeRes(message), packet, own && socketOf(own));
+    if (own) socketOf(own).emit("res", own.message);
   };
 }
+
+function stockDelivery(nsp: Nsp): Deliver {
+  return (key, message, own) => {
+    if (!own) return void nsp.to(key).emit("res", message);
+    nsp.to(key).except(socketOf(own).id).emit("res", message);
+    socketOf(own).emit("res", own.message);
+  };
+}
+
+/** Every member of a room that this gateway serves is a socket. */
+const socketOf = ({ member }: OwnCopy) => member as SocketIOClient;
 
 /** Socket.IO as it comes, which the tests run beside ours. It bounds no backlog and counts nothing. */
 export function stock(options: ServerOptions): Serving {
@@ -96,7 +110,7 @@ export function stock(options: ServerOptions): Serving {
   return {
     io,
     engine,
-    deliverTo: (nsp) => (key, message) => void nsp.to(key).emit("res", message),
+    deliverTo: stockDelivery,
     end: ({ conn }) => conn.close(),
     traffic: () => ({ bytesIn: 0, bytesOut: 0 }),
     outboxes: () => ({ total: 0, worst: 0 }),

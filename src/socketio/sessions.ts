@@ -53,8 +53,8 @@ export class Sessions {
     metrics.connects.of([name]);
     const heard: Heard = new Map();
     for (const event of namespace.events.keys()) heard.set(event, metrics.events.of([name, event, "ok"]));
-    rooms.deliverBy((key, message) => {
-      deliver(key, message);
+    rooms.deliverBy((key, message, own) => {
+      deliver(key, message, own);
       deliveries[1] += rooms.size(message.room as string);
     });
 
