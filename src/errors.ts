@@ -20,6 +20,7 @@ export type ErrorCode = keyof typeof errors;
 export const refusals = {
   handshake_timeout: 408,
   origin_not_allowed: 403,
+  foreign_session: 400,
   too_many_connections: 429,
   server_full: 503,
   draining: 503,

@@ -4,6 +4,8 @@ import type { Grant } from "./grant.ts";
 
 /** What is remembered of a connection. */
 export interface ConnectionData {
+  /** What others and the log know the connection by. */
+  readonly id: string;
   readonly userId: UserId;
   /** The rooms it is in. */
   rooms: readonly RoomName[];

@@ -105,7 +105,7 @@ const mustBeRoom = check(RoomName);
 /**
  * Decides by its handshake whether a client may connect.
  *
- * @param id the name it goes by when it gives none; a token gives it its name
+ * @param id the connection's id, and the userId of a client that names none; a token names the user itself
  * @returns what is remembered of the connection; it is in no room before it is welcomed
  * @throws {ClientError} `bad_payload`, `too_many_rooms`, `unauthorized`, `token_expired`, `forbidden`
  */
@@ -114,17 +114,24 @@ export function admit(
   id: string,
   { userId, room, token }: Handshake,
 ): ConnectionData | Promise<ConnectionData> {
-  if (!authority) return admitted(rooms, userId ?? id, room, null);
-  return authority.grant(token).then((grant) => admitted(rooms, grant.userId, room, grant));
+  if (!authority) return admitted(rooms, id, userId ?? id, room, null);
+  return authority.grant(token).then((grant) => admitted(rooms, id, grant.userId, room, grant));
 }
 
-function admitted(rooms: Rooms, userId: unknown, room: unknown, grant: Grant | null): ConnectionData {
+function admitted(
+  rooms: Rooms,
+  id: string,
+  userId: unknown,
+  room: unknown,
+  grant: Grant | null,
+): ConnectionData {
   mustBeUserId(userId);
   const asked = room == null ? none : [...new Set([room].flat())];
   rooms.mustHold(asked.length);
   asked.forEach(mustBeRoom);
   for (const name of asked as RoomName[]) mustAllow(grant, name);
   return {
+    id,
     userId: userId as UserId,
     rooms: none,
     asked: asked as readonly RoomName[],

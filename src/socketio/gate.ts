@@ -6,14 +6,16 @@ import ipaddr from "ipaddr.js";
 import { type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
+import { clientsOf } from "./internals.ts";
 import { queryOf } from "./request.ts";
+import { type GuardedSession, mayUse } from "./session-guard.ts";
 
 /** An Engine.IO session, and whom it counts for. */
-export type Visitor = Pick<Socket, "request" | "on" | "close"> & {
-  address: string;
-  /** How often it has come to a namespace; the meter counts that. */
-  arrivals?: number;
-};
+export type Visitor = GuardedSession &
+  Pick<Socket, "request" | "on" | "close"> & {
+    /** How often it has come to a namespace; the meter counts that. */
+    arrivals?: number;
+  };
 
 export interface GateOptions {
   /** Web origins whose pages may connect, beside the server's own. */
@@ -30,6 +32,8 @@ export interface Refusal {
   status: number;
   message: string;
   retryAfterSeconds?: number;
+  /** The body of the answer; `{ code, message }` where not given. */
+  answer?: object;
 }
 
 const retryAfterSeconds = 5;
@@ -44,6 +48,8 @@ export class Gate {
   readonly #trusts: ReturnType<typeof proxyAddr.compile>;
   readonly #addresses = new Counts();
   #sessions = 0;
+  /** The sessions of the engine by their ids; empty until it is watched. */
+  #byId: Readonly<Record<string, Visitor>> = {};
 
   constructor(options: GateOptions, health: Health) {
     this.#options = options;
@@ -62,7 +68,24 @@ export class Gate {
       const what = foreign.slice(0, longestTold);
       return refused("origin_not_allowed", `The origin ${what} may not connect: --origins does not list it.`);
     }
-    return hasSession(request.url) ? undefined : this.#newSession(request);
+    // The decoded query decides, as in the engine: a name may be percent-encoded.
+    const query = queryOf(request.url);
+    return query.sid ? this.#ofSession(query, request) : this.#newSession(request);
+  }
+
+  #ofSession(query: Record<string, string>, request: IncomingMessage): Refusal | undefined {
+    const { sid = "", EIO, j } = query;
+    const session = Object.hasOwn(this.#byId, sid) ? this.#byId[sid] : undefined;
+    // Engine.IO refuses an unknown id itself.
+    if (!session) return undefined;
+    const isAllowed = mayUse(session, {
+      address: this.addressOf(request),
+      origin: foreignOriginOf(request),
+      protocol: EIO === "4" ? 4 : 3,
+      isUpgrade: request.headers.upgrade !== undefined,
+      mayNameOriginLater: this.#options.trustProxy.length > 0 || j !== undefined,
+    });
+    return isAllowed ? undefined : foreignSession;
   }
 
   #newSession(request: IncomingMessage): Refusal | undefined {
@@ -88,8 +111,11 @@ export class Gate {
    */
   watch(engine: Engine, refuse: (code: RefusalCode) => void): void {
     const gate = this;
+    this.#byId = clientsOf(engine) as unknown as Record<string, Visitor>;
     engine.on("connection", (visitor: Visitor) => {
       visitor.address = this.addressOf(visitor.request);
+      visitor.origin = foreignOriginOf(visitor.request);
+      visitor.beganUnnamed = visitor.origin === undefined;
       this.#sessions++;
       this.#addresses.add(visitor.address);
       // Several may have asked before the first of them was counted.
@@ -132,10 +158,13 @@ export class Gate {
   }
 }
 
-/** Engine.IO takes the last of a key that is repeated, and an empty one for none. */
-function hasSession(url = ""): boolean {
-  return url.includes("sid=") && Boolean(queryOf(url).sid);
-}
+/** Answered as Engine.IO answers an unknown session id. */
+const foreignSession: Refusal = {
+  code: "foreign_session",
+  status: refusals.foreign_session,
+  message: "The session is another client's, or has been upgraded already.",
+  answer: { code: 1, message: "Session ID unknown" },
+};
 
 function refused(code: RefusalCode, message: string): Refusal {
   const status = refusals[code];
@@ -150,9 +179,15 @@ function refused(code: RefusalCode, message: string): Refusal {
  */
 function originOf(request: IncomingMessage): string | undefined {
   const { origin, "sec-fetch-site": site } = request.headers;
-  if (origin !== undefined) return isOwnOrigin(request, origin) ? undefined : origin;
+  if (origin !== undefined) return foreignOriginOf(request);
   if (site === "cross-site" || site === "same-site") return `that is ${site} and unnamed`;
   return /[?&]j=/.test(request.url ?? "") ? "of JSONP" : undefined;
+}
+
+/** The request's `Origin`; undefined where it is this server's own, or left out. */
+function foreignOriginOf(request: IncomingMessage): string | undefined {
+  const { origin } = request.headers;
+  return origin === undefined || isOwnOrigin(request, origin) ? undefined : origin;
 }
 
 /** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */

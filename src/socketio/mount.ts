@@ -42,10 +42,13 @@ type EngineRequest = Parameters<Engine["handleRequest"]>[0];
 
 const isWebSocket = ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket";
 
-function refuse(response: ServerResponse, { code, status, message, retryAfterSeconds }: Refusal): void {
+function refuse(
+  response: ServerResponse,
+  { code, status, message, retryAfterSeconds, answer }: Refusal,
+): void {
   if (retryAfterSeconds !== undefined) response.setHeader("retry-after", retryAfterSeconds);
   response.writeHead(status, { "content-type": "application/json", connection: "close" });
-  response.end(JSON.stringify({ code, message }));
+  response.end(JSON.stringify(answer ?? { code, message }));
 }
 
 /**

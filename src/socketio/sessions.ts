@@ -3,6 +3,7 @@ import { ClientError, type Refused, told } from "../errors.ts";
 import type { Health } from "../health.ts";
 import type { Count, Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
+import { connectionIdOf } from "./connection-id.ts";
 import type { Visitor } from "./gate.ts";
 import { handshakeOf } from "./handshake.ts";
 import { type ClientInternals, type IOSocketInternals, trim } from "./internals.ts";
@@ -85,10 +86,11 @@ export class Sessions {
       return;
     }
     this.#arriving.add(arrival);
+    const id = connectionIdOf(socket);
     this.#attempt(
       () => {
         this.#meter.arrive(socket);
-        return admit(namespace, socket.id, handshakeOf(socket));
+        return admit(namespace, id, handshakeOf(socket));
       },
       (data) => {
         socket.data = data;
@@ -102,7 +104,7 @@ export class Sessions {
         this.#arriving.delete(arrival);
         const { metrics, log } = this.#around;
         metrics.refusals.add([error.code]);
-        const who = { id: socket.id, namespace: namespace.name, address: addressOf(socket) };
+        const who = { id, namespace: namespace.name, address: addressOf(socket) };
         log.info({ ...who, code: error.code }, "turned away");
         next(Object.assign(new Error(error.message), { data: error }));
       },
@@ -115,7 +117,8 @@ export class Sessions {
     metrics.connects.add([name]);
     const { transport, protocol } = socket.conn;
     const how = { transport: transport.name, protocol, address: addressOf(socket) };
-    log.info({ id: socket.id, userId: socket.data.userId, namespace: name, ...how }, "connected");
+    const { id, userId } = socket.data;
+    log.info({ id, userId, namespace: name, ...how }, "connected");
     this.#attempt(() => welcome(namespace, socket));
   }
 
@@ -144,7 +147,8 @@ export class Sessions {
           code: error.code,
         };
         metrics.handled(metrics.events.of(Object.values(what)), startMs);
-        log.debug({ id: socket.id, userId: socket.data.userId, ...what }, "refused");
+        const { id, userId } = socket.data;
+        log.debug({ id, userId, ...what }, "refused");
         if (ack) ack({ error });
         else socket.emit("error", { event: String(event).slice(0, 128), error });
       },
@@ -153,14 +157,14 @@ export class Sessions {
 
   #lose(namespace: Namespace, socket: SocketIOClient, reason: string): void {
     const { metrics, log, health } = this.#around;
-    const { data, handshake, id } = socket;
+    const { data, handshake } = socket;
     const isShutDown = reason === "server shutting down" || (health.closed && reason === "forced close");
     const why = data.closing ?? (isShutDown ? "server shutting down" : reason);
     this.#attempt(() => lose(namespace, socket, why, { silently: isShutDown }));
     metrics.disconnects.add([namespace.name, why]);
     const seconds = Math.round((Date.now() - handshake.issued) / 100) / 10;
     const what = { reason: why, seconds, events: data.heard };
-    log.info({ id, userId: data.userId, namespace: namespace.name, ...what }, "disconnected");
+    log.info({ id: data.id, userId: data.userId, namespace: namespace.name, ...what }, "disconnected");
   }
 
   /** The one place where what is thrown becomes what a client is told; a fault of ours is logged. */

@@ -1,0 +1,51 @@
+import type { Socket } from "engine.io";
+
+/** Where a session's client is, as far as its requests show. */
+export interface Source {
+  /** The address as the gate counts it. */
+  address: string;
+  /** The foreign origin of its page; undefined for a page of this server, a program, or a browser that sends none. */
+  origin?: string | undefined;
+}
+
+/** A session, and where its first request came from. */
+export type GuardedSession = Pick<Socket, "protocol" | "transport" | "upgrading" | "upgraded"> &
+  Source & {
+    /** Its first request named no foreign origin. */
+    beganUnnamed: boolean;
+  };
+
+/** A later request that names the session. */
+export interface SessionRequest extends Source {
+  protocol: number;
+  isUpgrade: boolean;
+  /** A proxy may have replaced `Host`, or JSONP is used: the page's own origin may then be named, or not, at will. */
+  mayNameOriginLater: boolean;
+}
+
+/**
+ * Whether a request may use the session that it names. The session id alone is no proof: the request must come from
+ * the same address and origin as the first one, with the same protocol version, and may upgrade it only once.
+ */
+export function mayUse(session: GuardedSession, request: SessionRequest): boolean {
+  if (request.isUpgrade && !isUpgradable(session)) return false;
+  if (request.protocol !== session.protocol) return false;
+  return isSameAddress(session.address, request.address) && isSameOrigin(session, request);
+}
+
+/** A session that began as a WebSocket is not marked as upgraded. */
+function isUpgradable({ transport, upgrading, upgraded }: GuardedSession): boolean {
+  return transport.name === "polling" && !upgrading && !upgraded;
+}
+
+/** A host with both families may use either: an IPv4 address cannot be compared with an IPv6 network. */
+function isSameAddress(one: string, other: string): boolean {
+  return one === other || one.includes(":") !== other.includes(":");
+}
+
+/** Browsers send no `Origin` when a page polls its own server, but send it when the page posts or upgrades. */
+function isSameOrigin(session: GuardedSession, { origin, mayNameOriginLater }: SessionRequest): boolean {
+  if (origin === undefined) return session.beganUnnamed;
+  if (session.origin === undefined && mayNameOriginLater) session.origin = origin;
+  return origin === session.origin;
+}
