@@ -1,24 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { House } from "./house.ts";
-import { Ledger } from "./ledger.ts";
-import { perform } from "./performance.ts";
-import { quiet } from "./quiet.ts";
-import { Stage } from "./stage.ts";
-import { compare, complaints, table } from "./verdict.ts";
+import { ExpectedCounts } from "./expected-counts.ts";
+import { compare, discrepancies, table } from "./report.ts";
+import { Scenario } from "./scenario.ts";
+import { ServerProcess } from "./server-process.ts";
+import { quiet } from "./usage.ts";
 
 /*
- * The soak in short. Memory is looked at in the long run alone: `npm run soak`.
+ * A short soak. Memory is measured in the long one only: `npm run soak`.
  */
 
-test("after all kinds of clients for a while, the counters say what these saw, and nothing is left of them", async (t) => {
-  const [clients, seconds, seed] = [60, 8, 1];
-  const house = await House.open();
-  t.after(() => house.close());
-  const ledger = new Ledger();
-  await perform(new Stage(house, ledger, clients), { clients, seconds, seed });
-  await quiet(house, 200);
-  const rows = compare(ledger, await house.scrape());
-  assert.deepEqual([...complaints(rows, ledger), ...house.faults], [], table(rows));
-  assert.equal(await house.close(), 0);
+test("serves every well-behaved client among all kinds of others, counts right, and keeps nothing open", async (t) => {
+  const server = await ServerProcess.start();
+  t.after(() => server.stop());
+  const { descriptors } = server;
+  const counts = new ExpectedCounts();
+  await new Scenario(server, counts, { clients: 66, seconds: 8, seed: 1 }).play();
+  await quiet(server, descriptors);
+  const left = server.descriptors;
+  const rows = compare(counts, await server.scrape());
+  assert.deepEqual([...discrepancies(rows, counts), ...server.faults], [], table(rows));
+  if (!Number.isNaN(left)) assert.ok(left <= descriptors, `${left} descriptors, ${descriptors} at the start`);
+  assert.equal(await server.stop(), 0);
 });

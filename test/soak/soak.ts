@@ -1,15 +1,13 @@
 import { parseArgs } from "node:util";
-import { House } from "./house.ts";
-import { Ledger } from "./ledger.ts";
-import { heaviness, mega, weigh, weights } from "./memory.ts";
-import { perform } from "./performance.ts";
-import { total } from "./scrape.ts";
-import { Stage } from "./stage.ts";
-import { compare, complaints, table } from "./verdict.ts";
+import { ExpectedCounts } from "./expected-counts.ts";
+import { ackTimes, compare, discrepancies, leaks, megabytes, table, usage } from "./report.ts";
+import { Scenario } from "./scenario.ts";
+import { ServerProcess, total } from "./server-process.ts";
+import { measure } from "./usage.ts";
 
 /*
- * `npm run soak`: the command in a process of its own under all kinds of clients for a long time. In the end the
- * server's counters must say what the clients saw, and its memory must be what it was after a warm-up.
+ * `npm run soak`: the command in a process of its own under all kinds of clients and attackers for a long time. At the
+ * end the server's counters must be what its clients have seen, and its memory and file descriptors must be back.
  */
 
 const { values } = parseArgs({
@@ -17,49 +15,47 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "600" },
     clients: { type: "string", default: "500" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    /** Names of kinds of clients, with commas between them. */
+    only: { type: "string" },
   },
 });
 const [seconds, clients, seed] = [Number(values.seconds), Number(values.clients), Number(values.seed)];
+const run = { clients, ...(values.only && { only: values.only.split(",") }) };
 const warmUpSeconds = Math.max(20, seconds / 10);
 const restSeconds = 16;
-const tellEveryMs = 30_000;
+const progressEveryMs = 30_000;
 
-const house = await House.open();
-const ledger = new Ledger();
+const server = await ServerProcess.start();
+const { descriptors } = server;
+const counts = new ExpectedCounts();
 console.log(
-  `${clients} clients for ${seconds} s, the first ${warmUpSeconds} s of them to warm up; --seed ${seed}`,
+  `${clients} clients for ${seconds} s, of which ${warmUpSeconds} s are the warm-up; --seed ${seed}`,
 );
-const telling = setInterval(tell, tellEveryMs);
-await act(warmUpSeconds, 2 * seed);
-const start = await weigh(house, restSeconds);
-await act(seconds - warmUpSeconds, 2 * seed + 1);
-const end = await weigh(house, restSeconds);
-clearInterval(telling);
+const progress = setInterval(printProgress, progressEveryMs);
+await new Scenario(server, counts, { ...run, seconds: warmUpSeconds, seed: 2 * seed }).play();
+const start = await measure(server, restSeconds, descriptors);
+await new Scenario(server, counts, { ...run, seconds: seconds - warmUpSeconds, seed: 2 * seed + 1 }).play();
+const end = await measure(server, restSeconds, descriptors);
+clearInterval(progress);
 
-const { peak } = house.memory;
-const rows = compare(ledger, await house.scrape());
-const found = [...complaints(rows, ledger), ...heaviness(start, end, peak), ...house.faults];
-const code = await house.close();
-if (code !== 0) found.push(`the server ended with ${code} when it was asked to stop`);
-console.log(table(rows));
-console.log(weights(start, end, peak));
+const { peak } = server.memory;
+const rows = compare(counts, await server.scrape());
+const found = [...discrepancies(rows, counts), ...leaks(start, end, peak, descriptors), ...server.faults];
+const code = await server.stop();
+if (code !== 0) found.push(`the server exited with ${code} when it was asked to stop`);
+console.log([table(rows), usage(start, end, peak, descriptors), ackTimes(counts)].join("\n"));
 console.log(
   found.length === 0 ? `All agrees; --seed ${seed}` : `--seed ${seed} found:\n- ${found.join("\n- ")}`,
 );
 process.exit(found.length === 0 ? 0 : 1);
 
-async function act(actSeconds: number, actSeed: number): Promise<void> {
-  await perform(new Stage(house, ledger, clients), { clients, seconds: actSeconds, seed: actSeed });
-}
-
-/** How it goes, every now and then. */
-async function tell(): Promise<void> {
-  const now = await house.scrape();
-  const count = (name: string) => total(now, `roomcast_${name}`).toLocaleString("en");
+async function printProgress(): Promise<void> {
+  const samples = await server.scrape();
+  const count = (name: string) => total(samples, `roomcast_${name}`).toLocaleString("en");
   console.error(
     `${new Date().toISOString()} ${count("connections")} connections, ${count("connects_total")} connects, ` +
       `${count("events_total")} events, ${count("deliveries_total")} deliveries, ` +
-      `${count("endings_total")} ended, ${mega(house.memory.resident)} resident, ` +
-      `${ledger.surprises.size} surprises`,
+      `${count("endings_total")} ended, ${megabytes(server.memory.resident)} resident, ` +
+      `${server.descriptors} descriptors, ${counts.problems.size} problems`,
   );
 }

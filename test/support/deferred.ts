@@ -1,4 +1,4 @@
-/** A promise, and the means to keep it. */
+/** A promise, and the means to settle it. */
 export class Deferred<T = void> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
@@ -9,15 +9,14 @@ export class Deferred<T = void> {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // Whether anybody waits for it is no concern of who breaks it.
+    // A rejection that nobody waits for is not an error.
     this.promise.catch(() => {});
   }
 }
 
-/** The longest that anything may take, so that a soak ends with a sentence instead of never. */
 const patienceMs = 30_000;
 
-/** What was promised, or an error that names it when that takes too long. */
+/** What was promised, or an error that names it when that takes longer than half a minute. */
 export async function within<T>(what: string, promised: Promise<T>): Promise<T> {
   let late: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {

@@ -1,0 +1,319 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Message, NamespaceName } from "../../src/protocol.ts";
+import { within } from "../support/deferred.ts";
+import { type EngineClient, WebSocketClient } from "../support/engine-client.ts";
+import { fragments, frame, opcodes } from "../support/frames.ts";
+import { enginePath, exchange, httpRequest, type Version } from "../support/http.ts";
+import type { Random } from "../support/random.ts";
+import { type Client, RawClient, type RealClient } from "./clients.ts";
+import { add, bye, enter, lose, type Room, remove } from "./rooms.ts";
+import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
+import { settings } from "./server-process.ts";
+
+/*
+ * Clients that try to harm the server or others. What the server does with them is its own affair, as long as every
+ * well-behaved client is served, and nothing is left of them.
+ */
+
+const namespaces: NamespaceName[] = ["/", "/chat"];
+
+/** A client in no room, whose end is not known beforehand. */
+async function attack(
+  scenario: Scenario,
+  userId: string,
+  random: Random,
+  act: (client: SocketClient) => Promise<unknown>,
+): Promise<void> {
+  const client = await scenario.socketClient(random.pick(namespaces), userId, []);
+  client.isTimed = false;
+  await act(client).finally(() => goAway(client));
+}
+
+/** Goes, unless the server has ended it before. */
+function goAway(client: RawClient): void {
+  for (const event of client.unanswered) {
+    client.counts.perhapsAnswered(client.namespace, event, [
+      "ok",
+      "rate_limited",
+      "bad_payload",
+      "too_large",
+    ]);
+  }
+  client.counts.endedByOneOf(client.namespace);
+  client.engine.drop();
+}
+
+/** The block again and again, until so many bytes were sent or the connection has ended. */
+async function sendRepeatedly({ engine }: SocketClient, block: Buffer, mostBytes: number): Promise<void> {
+  for (let sent = 0; sent < mostBytes && !engine.socket.destroyed; sent += block.length) {
+    await Promise.race([engine.write(block), sleep(2_000)]);
+  }
+}
+
+const repeated = (bytes: Buffer, totalBytes: number): Buffer =>
+  Buffer.concat(Array(Math.ceil(totalBytes / bytes.length)).fill(bytes));
+
+// Pipelined requests
+
+/** Sends thousands of requests on one connection, reads the responses or not, and may be gone at any moment. */
+export const pipeliner: Behavior = async (scenario, _userId, random) => {
+  const { server, counts } = scenario;
+  const isPolling = random.chance(0.5);
+  const session = await (isPolling ? scenario.openPolling() : scenario.openWebSocket()).opened;
+  const target = random.pick([
+    enginePath(4, "websocket", `sid=${session.sid}`),
+    enginePath(4, "polling", `sid=${session.sid}`),
+    "/",
+    "/socket.io/socket.io.js",
+  ]);
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1").on("error", () => {});
+  if (random.chance(0.5)) socket.resume();
+  const block = repeated(httpRequest(target), 100_000);
+  for (let n = random.between(1, 20); n > 0 && socket.writable; n--) {
+    if (!socket.write(block)) await within("a drain", Promise.race([settled(socket, "drain"), sleep(500)]));
+  }
+  if (random.chance(0.5)) await Promise.race([settled(socket, "close"), sleep(random.between(0, 3_000))]);
+  if (random.chance(0.5)) socket.destroy();
+  else socket.resetAndDestroy();
+  session.drop();
+  counts.unread(100_000);
+};
+
+const settled = (socket: Socket, event: string) =>
+  new Promise<void>((resolve) => socket.once(event, () => resolve()).once("close", () => resolve()));
+
+// Amplification
+
+const audienceSize = 8;
+const longName = "n".repeat(115);
+
+/** Is in many rooms with long names, and joins and leaves one that others are in, many times in one write. */
+export const joinLeaveAmplifier: Behavior = async (scenario, userId, random) => {
+  const namespace = random.pick(namespaces);
+  const room = scenario.privateRoom(namespace, longName);
+  const audience: SocketClient[] = [];
+  for (let n = 0; n < audienceSize; n++) {
+    audience.push(await scenario.socketClient(namespace, `audience-${n}-of-${userId}`, [room]));
+  }
+  const [observer] = audience as [SocketClient];
+  room.observeBy(observer);
+  const others = Array.from({ length: settings["max-rooms"] - 1 }, () =>
+    scenario.privateRoom(namespace, longName),
+  );
+  const client = await scenario.socketClient(namespace, userId, [...others, room]);
+  client.isTimed = false;
+  for (let n = random.between(1, 5); n > 0 && !client.isLost; n--) await joinAndLeave(client, room, 15);
+  if (client.isLost) await afterLoss(client, room, audience);
+  else await lose(client, "transport close", () => client.engine.drop());
+  for (const member of audience) await bye(member);
+};
+
+async function joinAndLeave(client: SocketClient, room: Room, pairs: number): Promise<void> {
+  const moves: Promise<void>[] = [];
+  client.engine.socket.cork();
+  for (let n = 0; n < pairs; n++) moves.push(move(client, "leave", room), move(client, "join", room));
+  client.engine.socket.uncork();
+  await Promise.allSettled(moves);
+}
+
+async function move(client: SocketClient, event: "join" | "leave", room: Room): Promise<void> {
+  const { error } = await client.ask(event, room.name);
+  if (error) return;
+  if (event === "leave") remove(client, room);
+  else if (!client.rooms.has(room)) add(client, room);
+}
+
+/** The server has ended it in the midst of its moves: how many of them were made is not known. */
+async function afterLoss(client: SocketClient, room: Room, audience: SocketClient[]): Promise<void> {
+  const { counts, namespace } = client;
+  const most = (client.unanswered.length + settings["max-rooms"]) * (audience.length + 1);
+  counts.delivered(namespace, most, most);
+  counts.unheard(most);
+  goAway(client);
+  room.size = audience.length;
+  const [observer] = audience as [SocketClient];
+  for (let waits = 0; (await observer.ask("join", room.name)).members !== room.size; waits++) {
+    if (waits > 100) throw new Error("an ended client is still a member");
+    await sleep(100);
+  }
+}
+
+// Theft of sessions
+
+type Victim = (scenario: Scenario, room: Room) => Promise<{ client: Client; sid: string }>;
+
+const rawVictim =
+  (version: Version, transport: "openPolling" | "openWebSocket"): Victim =>
+  async (scenario, room) => {
+    const client = await enter([room], async ([name]) => {
+      const engine: EngineClient = scenario[transport]({ version, query: [`room=${name}`] });
+      // The packets behind the handshake may arrive with it.
+      const client = new RawClient(engine, scenario.counts, "/", "");
+      await engine.opened;
+      // Without a userId, so that the server gives it one that others hear.
+      return client.connect([], { room: name });
+    });
+    return { client, sid: transport === "openWebSocket" ? client.engine.sid : "" };
+  };
+
+/** Those that use a WebSocket, and those of which only what others hear can be known: no thief can tell its sid. */
+const victims: Victim[] = [
+  rawVictim(3, "openWebSocket"),
+  rawVictim(4, "openWebSocket"),
+  rawVictim(3, "openPolling"),
+  rawVictim(4, "openPolling"),
+  async (scenario, room) => {
+    const client: RealClient = await scenario.realClient("/", "victim", [room], "polling", "websocket");
+    await client.upgraded();
+    return { client, sid: client.socket.io.engine.id };
+  },
+];
+
+/**
+ * Uses the session of somebody else: by its sid, where the session is a WebSocket, and by everything that is known of
+ * its owner in public.
+ */
+export const sidThief: Behavior = async (scenario, userId, random) => {
+  const room = scenario.privateRoom("/");
+  const companion = await scenario.socketClient("/", `with-${userId}`, [room]);
+  const known = new Set<string>();
+  companion.onMessage = (message: Message) => {
+    for (const value of [message.userId, message.id]) known.add(value);
+    if (message.text.includes("stolen")) scenario.counts.problem("somebody talked in a stolen session");
+  };
+  const { client, sid } = await random.pick(victims)(scenario, room);
+  await companion.ask("notice", "settled");
+  for (const id of [...known, sid])
+    if (id) for (const version of [3, 4] as const) await steal(scenario, id, version);
+  for (const one of [client, companion]) {
+    if ((await one.ask("notice", "still here?")).error) throw new Error("a victim was not served");
+  }
+  await bye(client);
+  await bye(companion);
+};
+
+async function steal({ server, counts }: Scenario, id: string, version: Version): Promise<void> {
+  const url = server.url + enginePath(version, "polling", `sid=${encodeURIComponent(id)}`);
+  const said = '42["chat","stolen"]';
+  for (const init of [{}, { method: "POST", body: version === 3 ? `${said.length}:${said}` : said }]) {
+    const { status } = await exchange(url, { ...init, signal: AbortSignal.timeout(5_000) });
+    if (status < 400) counts.problem(`a thief's ${init.method ?? "poll"} was answered with ${status}`);
+  }
+  const engine = new WebSocketClient(server.url, { version, sid: id, traffic: counts });
+  for (const packet of ["2probe", "5", said]) engine.send(packet, true);
+  await within("the end of a thief's WebSocket", engine.closed);
+}
+
+// Fragments
+
+/** Sends messages in parts: a valid one, and then more parts than any client would. */
+export const fragmenter: Behavior = (scenario, userId, random) =>
+  attack(scenario, userId, random, async (client) => {
+    await within("the ack of a fragmented event", sendFragmented(client, "notice"));
+    await random.pick(floodsOfFragments)(client);
+  });
+
+function sendFragmented(client: SocketClient, event: string): Promise<unknown> {
+  const prefix = client.namespace === "/" ? "" : `${client.namespace},`;
+  return client.send(event, (id) => {
+    const data = Buffer.from(`42${prefix}${id}${JSON.stringify([event, "in three parts"])}`);
+    const [first, ...rest] = fragments(opcodes.text, data, 5, 20) as [Buffer, ...Buffer[]];
+    void client.engine.write(Buffer.concat([first, frame(opcodes.ping, "?"), ...rest]));
+  });
+}
+
+const opening = frame(opcodes.text, '42["notice","', { fin: false });
+const fragment = frame(opcodes.continuation, "x", { fin: false });
+const ping = frame(opcodes.ping, "x".repeat(125));
+
+const floodsOfFragments: ((client: SocketClient) => Promise<unknown>)[] = [
+  // A large message in chunks of one byte.
+  async ({ engine }) => {
+    await engine.write(frame(opcodes.text, "x", { length: 150_000n }));
+    for (let n = 0; n < 3_000 && !engine.socket.destroyed; n++) {
+      await engine.write(Buffer.from("x"));
+      await new Promise(setImmediate);
+    }
+    await holdBack(engine);
+  },
+  // Thousands of fragments at once.
+  async (client) => {
+    await client.engine.write(opening);
+    await sendRepeatedly(client, repeated(fragment, 64_000), 1_000_000);
+  },
+  // Each fragment in another read buffer.
+  async (client) => {
+    await client.engine.write(opening);
+    await sendRepeatedly(client, Buffer.concat([fragment, repeated(ping, 64_000)]), 10_000_000);
+  },
+  // A message that is never finished.
+  async ({ engine }) => {
+    await engine.write(Buffer.concat([opening, repeated(fragment, 2_000)]));
+    await holdBack(engine);
+  },
+];
+
+const holdBack = ({ closed }: WebSocketClient) => Promise.race([closed, sleep(5_000)]);
+
+// Control frames
+
+const controlFrames = [
+  frame(opcodes.pong),
+  frame(opcodes.ping),
+  frame(opcodes.pong, "x".repeat(125)),
+  Buffer.concat(fragments(opcodes.text, Buffer.alloc(0), 0, 0)),
+];
+
+/** Sends frames that are no messages, as fast as the kernel takes them, until the server ends it. */
+export const ponger: Behavior = (scenario, userId, random) =>
+  attack(scenario, userId, random, async (client) => {
+    await sendRepeatedly(client, repeated(random.pick(controlFrames), 64_000), 20_000_000);
+    if (!client.engine.socket.destroyed) throw new Error("20 MB of control frames were accepted");
+  });
+
+// Expensive JSON
+
+const mostBytes = settings["max-payload"] - 1_000;
+const deep = "[".repeat(mostBytes / 2) + "]".repeat(mostBytes / 2);
+const wide = `{${Array.from({ length: 12_000 }, (_, n) => `"key${n}":${n}`).join()}}`;
+const placeholders = Array.from({ length: 8 }, (_, num) =>
+  JSON.stringify({ _placeholder: true, num }),
+).join();
+
+/** Sends events that are expensive to parse, one after the other. */
+export const deepJson: Behavior = (scenario, userId, random) =>
+  attack(scenario, userId, random, async (client) => {
+    for (let n = random.between(2, 12); n > 0 && !client.isLost; n--) {
+      const [marker, argument, attachments] = random.pick([
+        ["42", deep, 0],
+        ["42", wide, 0],
+        ["458-", `${wide},${placeholders}`, 8],
+      ] as const);
+      const prefix = client.namespace === "/" ? "" : `${client.namespace},`;
+      const ack = client.send("chat", (id) => {
+        const frames = [frame(opcodes.text, `${marker}${prefix}${id}["chat",${argument}]`)];
+        for (let n = 0; n < attachments; n++) frames.push(frame(opcodes.binary, "attached"));
+        void client.engine.write(Buffer.concat(frames));
+      });
+      await within(
+        "the ack of expensive JSON",
+        ack.catch(() => {}),
+      );
+    }
+    await postBinary(scenario, userId);
+  });
+
+/** Posts thousands of packets in the binary form of Engine.IO 3. */
+async function postBinary(scenario: Scenario, userId: string): Promise<void> {
+  const engine = scenario.openPolling({ version: 3, query: [`userId=${userId}`] });
+  const client = new RawClient(engine, scenario.counts, "/", userId);
+  await engine.opened;
+  await client.connect([]);
+  const body = repeated(Buffer.from([0, 1, 255, 0x32]), mostBytes);
+  scenario.counts.wrote(body.length, body.length);
+  const headers = { "content-type": "application/octet-stream" };
+  const url = scenario.server.url + enginePath(3, "polling", `sid=${engine.sid}`);
+  await exchange(url, { method: "POST", body, headers });
+  goAway(client);
+}

@@ -1,0 +1,268 @@
+import { once } from "node:events";
+import { io, type Socket } from "socket.io-client";
+import type { ErrorCode, Refused } from "../../src/errors.ts";
+import type { Message, NamespaceName } from "../../src/protocol.ts";
+import { Deferred, within } from "../support/deferred.ts";
+import type { Closing, EngineClient } from "../support/engine-client.ts";
+import type { ExpectedCounts } from "./expected-counts.ts";
+import type { Room } from "./rooms.ts";
+
+/** The parts of acks that anybody looks at. */
+export interface Reply {
+  error?: Refused;
+  members?: number;
+  recipients?: number;
+}
+
+/** A client that is connected to one namespace. */
+export abstract class Client {
+  readonly namespace: NamespaceName;
+  readonly userId: string;
+  readonly counts: ExpectedCounts;
+  /** The rooms it is in. */
+  readonly rooms = new Set<Room>();
+  /** Receives each message, unless it is large. */
+  onMessage: ((message: Message) => void) | undefined;
+  /** Whether its acks are to be as fast as those of well-behaved clients. */
+  isTimed = true;
+
+  constructor(counts: ExpectedCounts, namespace: NamespaceName, userId: string) {
+    this.counts = counts;
+    this.namespace = namespace;
+    this.userId = userId;
+  }
+
+  /** Resolves when the server has disconnected it from the namespace. */
+  abstract readonly disconnected: Promise<void>;
+  /** Disconnects from the namespace and closes the connection. */
+  abstract disconnect(): void;
+  /** Closes the connection. */
+  abstract close(): void;
+  protected abstract emit(event: string, args: unknown[]): Promise<unknown>;
+
+  /** Sends an event and resolves with its ack, which is counted by then. */
+  async ask(event: string, ...args: unknown[]): Promise<Reply> {
+    const start = performance.now();
+    const reply = await within(`the ack of ${event}`, this.emit(event, args));
+    if (this.isTimed) this.counts.ackTimes.push(performance.now() - start);
+    return reply as Reply;
+  }
+
+  /** Counts an ack. The text of a reply may be anything: nobody looks at it. */
+  protected answered(event: string, ack: unknown): Reply {
+    const reply: Reply = typeof ack === "object" && ack !== null ? ack : {};
+    this.counts.answered(this.namespace, event, (reply.error?.code as ErrorCode) ?? "ok");
+    return reply;
+  }
+}
+
+/** Longer packets are counted and not looked into. */
+const longestLookedAt = 4_096;
+
+/** A client that speaks Socket.IO by hand, over any Engine.IO client; several may share one. */
+export class RawClient<E extends EngineClient = EngineClient> extends Client {
+  readonly engine: E;
+  /** Receives the start of every message, in JSON. */
+  onRawMessage: ((body: string) => void) | undefined;
+  readonly #prefix: string;
+  readonly #connected = new Deferred();
+  readonly #disconnected = new Deferred();
+  readonly #requests = new Map<number, { event: string; reply: Deferred<Reply> }>();
+  #nextId = 0;
+  /** How its connection has ended. */
+  #loss: Error | undefined;
+
+  constructor(engine: E, counts: ExpectedCounts, namespace: NamespaceName, userId: string) {
+    super(counts, namespace, userId);
+    this.engine = engine;
+    this.#prefix = namespace === "/" ? "" : `${namespace},`;
+    const { onPacket } = engine;
+    engine.onPacket = (packet) => {
+      onPacket(packet);
+      if (packet[0] === "4") this.#receive(packet);
+    };
+    void engine.closed.then((closing) => this.#lose(closing));
+  }
+
+  override get disconnected(): Promise<void> {
+    return this.#disconnected.promise;
+  }
+
+  get isLost(): boolean {
+    return this.#loss !== undefined;
+  }
+
+  /** Connects to the namespace; rejects if it is refused. An Engine.IO 3 client has told all in its query. */
+  async connect(room: string[], auth: object = { userId: this.userId, room }): Promise<this> {
+    if (this.engine.version === 4) this.engine.send(`40${this.#prefix}${JSON.stringify(auth)}`);
+    await within("connected!", this.#connected.promise);
+    this.counts.connected(this.namespace);
+    return this;
+  }
+
+  /** Sends an event whose ack it may not live to see; it counts if it arrives. */
+  tell(event: string, ...args: unknown[]): void {
+    this.#send(event, args, true).catch(() => {});
+  }
+
+  /** Has this function send an event with this id in any form. @returns its ack */
+  send(event: string, write: (id: number) => void): Promise<Reply> {
+    if (this.#loss) return Promise.reject(this.#loss);
+    const id = this.#nextId++;
+    const reply = new Deferred<Reply>();
+    this.#requests.set(id, { event, reply });
+    write(id);
+    return reply.promise;
+  }
+
+  /** The events that were sent and not acked. */
+  get unanswered(): string[] {
+    return [...this.#requests.values()].map(({ event }) => event);
+  }
+
+  override disconnect(): void {
+    this.engine.send(`41${this.#prefix}`);
+    this.engine.close();
+  }
+
+  override close(): void {
+    this.engine.close();
+  }
+
+  protected override emit(event: string, args: unknown[]): Promise<Reply> {
+    return this.#send(event, args, false);
+  }
+
+  #send(event: string, args: unknown[], isUncertain: boolean): Promise<Reply> {
+    return this.send(event, (id) =>
+      this.engine.send(`42${this.#prefix}${id}${JSON.stringify([event, ...args])}`, isUncertain),
+    );
+  }
+
+  /** Takes the packets of its namespace. */
+  #receive(packet: string): void {
+    const end = packet[2] === "/" ? packet.search(/,|$/) : 2;
+    if ((end === 2 ? "/" : packet.slice(2, end)) !== this.namespace) return;
+    const [type, body] = [packet[1], packet.slice(end === 2 ? 2 : end + 1)];
+    if (type === "2" && body.startsWith('["res"')) this.#hear(body);
+    else if (type === "3") this.#acknowledge(body);
+    else if (type === "1") this.#disconnected.resolve();
+    else if (type === "4") this.#connected.reject(new Error(`refused: ${body}`));
+  }
+
+  #hear(body: string): void {
+    if (body.includes('"text":"connected!"')) this.#connected.resolve();
+    else {
+      this.counts.heard();
+      this.onRawMessage?.(body);
+      if (this.onMessage && body.length < longestLookedAt) this.onMessage(JSON.parse(body)[1]);
+    }
+  }
+
+  #acknowledge(body: string): void {
+    const start = body.indexOf("[");
+    const id = Number(body.slice(0, start));
+    const request = this.#requests.get(id);
+    if (!request) this.counts.problem("an ack that nobody waits for");
+    this.#requests.delete(id);
+    request?.reply.resolve(this.answered(request.event, JSON.parse(body.slice(start))[0]));
+  }
+
+  #lose({ code, reason }: Closing): void {
+    const error = new Error(`closed with ${code} ${reason}`);
+    this.#loss = error;
+    this.#connected.reject(error);
+    this.#disconnected.reject(error);
+    for (const { reply } of this.#requests.values()) reply.reject(error);
+  }
+}
+
+/** How a real client is to connect. */
+export interface RealClientOptions {
+  namespace: NamespaceName;
+  userId: string;
+  room: string[];
+  transports: ("polling" | "websocket")[];
+  reconnection?: boolean;
+}
+
+/** A socket.io-client. */
+export class RealClient extends Client {
+  readonly socket: Socket;
+  /** The server may not come to read what it sends now. */
+  isUncertain = false;
+  #disconnected = new Deferred();
+  #connected = new Deferred();
+
+  constructor(counts: ExpectedCounts, url: string, options: RealClientOptions) {
+    const { namespace, userId, room, transports, reconnection = false } = options;
+    super(counts, namespace, userId);
+    this.socket = io(url + (namespace === "/" ? "" : namespace), {
+      ...{ forceNew: true, transports, auth: { userId, room } },
+      ...{ reconnection, reconnectionDelay: 100, reconnectionDelayMax: 1_000 },
+    });
+    this.#countTraffic();
+    this.socket.io.on("reconnect", () => this.#countTraffic());
+    this.socket.on("res", (message) => this.#hear(message));
+    this.socket.on("connect_error", (error) => this.#connected.reject(error));
+    this.socket.on("disconnect", (reason) => {
+      if (reason === "io server disconnect") this.#disconnected.resolve();
+      else this.#disconnected.reject(new Error(reason));
+    });
+  }
+
+  override get disconnected(): Promise<void> {
+    return this.#disconnected.promise;
+  }
+
+  /** Resolves when it has connected, the first time or again. */
+  async connected(): Promise<this> {
+    await within("connected!", this.#connected.promise);
+    this.counts.connected(this.namespace);
+    this.#connected = new Deferred();
+    this.#disconnected = new Deferred();
+    return this;
+  }
+
+  /** Resolves when it has upgraded to a WebSocket. */
+  async upgraded(): Promise<void> {
+    const { engine } = this.socket.io;
+    if (engine.transport.name === "websocket") return;
+    await within("an upgrade", once(engine as never as NodeJS.EventEmitter, "upgrade"));
+  }
+
+  override disconnect(): void {
+    this.socket.disconnect();
+  }
+
+  override close(): void {
+    this.socket.io.engine.close();
+  }
+
+  protected override async emit(event: string, args: unknown[]): Promise<Reply> {
+    return this.answered(event, await this.socket.emitWithAck(event, ...args));
+  }
+
+  #hear(message: Message): void {
+    if (message.text === "connected!") this.#connected.resolve();
+    else {
+      this.counts.heard();
+      this.onMessage?.(message);
+    }
+  }
+
+  /** Counts the bytes of its packets; what is around them differs between transports. */
+  #countTraffic(): void {
+    const { engine } = this.socket.io;
+    const bytes = (data: unknown) => (typeof data === "string" ? Buffer.byteLength(data) : 0) + 1;
+    const [mostAround, probes] = [10, 1_000];
+    engine.on("packet", ({ type, data }) => {
+      this.counts.read(bytes(data) + mostAround, type === "open" ? bytes(data) + mostAround : mostAround);
+    });
+    engine.on("packetCreate", ({ type, data }) => {
+      this.counts.wrote(bytes(data) + 1, type === "pong" || this.isUncertain ? bytes(data) + 1 : 1);
+    });
+    engine.once("close", () => this.counts.unread());
+    this.counts.wrote(probes, probes);
+  }
+}

@@ -1,0 +1,170 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { NamespaceName } from "../../src/protocol.ts";
+import { type EngineOptions, PollingClient, WebSocketClient } from "../support/engine-client.ts";
+import { Random } from "../support/random.ts";
+import * as attackers from "./attackers.ts";
+import { RawClient, RealClient } from "./clients.ts";
+import type { ExpectedCounts } from "./expected-counts.ts";
+import * as faulty from "./faulty-clients.ts";
+import * as refused from "./refused-clients.ts";
+import * as regular from "./regular-clients.ts";
+import { bye, enter, Room } from "./rooms.ts";
+import type { ServerProcess } from "./server-process.ts";
+
+/** A client by hand over a WebSocket. */
+export type SocketClient = RawClient<WebSocketClient>;
+/** A client by hand over long-polling. */
+export type Poller = RawClient<PollingClient>;
+
+/** What a client does from its start to its end. */
+export type Behavior = (scenario: Scenario, userId: string, random: Random) => Promise<void>;
+
+const weights: [Record<string, Behavior>, Record<string, number>][] = [
+  [
+    regular as never,
+    { talker: 60, commuter: 8, poller: 8, realClient: 14, realPoller: 5, upgrader: 8, slowReader: 1 },
+  ],
+  [
+    faulty as never,
+    { staller: 2, silentPoller: 2, flooder: 3, returner: 3, mute: 2, violator: 5, abortingPoller: 2 },
+  ],
+  [
+    refused as never,
+    { foreign: 3, foreignPoller: 2, nameless: 2, numbered: 1, greedy: 1, astray: 1, realInvalid: 1 },
+  ],
+  [attackers as never, { joinLeaveAmplifier: 1, fragmenter: 2, deepJson: 1 }],
+];
+
+/** Every kind of client, and how often it is chosen. */
+const kinds = weights.flatMap(([behaviors, chances]) =>
+  Object.entries(chances).map(([name, weight]) => ({ name, weight, behave: behaviors[name] as Behavior })),
+);
+
+/** How many clients run, how long, and what their choices are drawn from. */
+export interface Run {
+  clients: number;
+  seconds: number;
+  seed: number;
+  /** The only kinds of clients that run, by name; all of them if left out. */
+  only?: string[];
+}
+
+/** So many different problems end a run early: more would say nothing new. */
+const enoughProblems = 20;
+
+/** Pause between the first clients: a machine too busy would end clients that do read. */
+const betweenStartsMs = 20;
+
+/** One run of all kinds of clients against a server: its rooms, and how clients connect. */
+export class Scenario {
+  readonly server: ServerProcess;
+  readonly counts: ExpectedCounts;
+  /** Each has an observer during the run. */
+  readonly rooms: readonly Room[];
+  readonly #run: Run;
+  readonly #kinds: typeof kinds;
+  readonly #end = new AbortController();
+  #privateRooms = 0;
+
+  constructor(server: ServerProcess, counts: ExpectedCounts, run: Run) {
+    this.server = server;
+    this.counts = counts;
+    this.#run = run;
+    this.#kinds = kinds.filter(({ name }) => !run.only || run.only.includes(name));
+    const count = Math.max(4, Math.ceil(run.clients / 8));
+    this.rooms = Array.from({ length: count }, (_, n) => new Room(n % 3 === 2 ? "/chat" : "/", `room-${n}`));
+    setMaxListeners(0, this.#end.signal);
+  }
+
+  /** Each client behaves in one way after the other until the time is up. Resolves when all have gone. */
+  async play(): Promise<void> {
+    const observers = await Promise.all(this.rooms.map((room, n) => this.#observe(room, n)));
+    setTimeout(() => this.#end.abort(), this.#run.seconds * 1_000);
+    await Promise.all(
+      Array.from({ length: this.#run.clients }, async (_, n) => {
+        await this.pause(n * betweenStartsMs);
+        await this.#playClient(n, new Random(this.#run.seed * 100_003 + n));
+      }),
+    );
+    const leaving = observers.map((client) =>
+      bye(client).catch((error) => this.counts.problem(`observer: ${error.message}`)),
+    );
+    await Promise.all(leaving);
+  }
+
+  /** Nothing new begins any more; what has begun is completed. */
+  get isOver(): boolean {
+    return this.#end.signal.aborted;
+  }
+
+  /** Waits so long, or until the time is up. */
+  async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#end.signal }).catch(() => {});
+  }
+
+  roomsOf(namespace: NamespaceName): Room[] {
+    return this.rooms.filter((room) => room.namespace === namespace);
+  }
+
+  /** A room that no other client enters. */
+  privateRoom(namespace: NamespaceName, prefix = "private"): Room {
+    return new Room(namespace, `${prefix}-${this.#privateRooms++}`);
+  }
+
+  openWebSocket(options: EngineOptions = {}): WebSocketClient {
+    return new WebSocketClient(this.server.url, { traffic: this.counts, ...options });
+  }
+
+  openPolling(options: EngineOptions = {}): PollingClient {
+    return new PollingClient(this.server.url, { traffic: this.counts, ...options });
+  }
+
+  async socketClient(
+    namespace: NamespaceName,
+    userId: string,
+    rooms: readonly Room[],
+  ): Promise<SocketClient> {
+    const engine = await this.openWebSocket().opened;
+    return enter(rooms, (names) => new RawClient(engine, this.counts, namespace, userId).connect(names));
+  }
+
+  async pollingClient(namespace: NamespaceName, userId: string, rooms: readonly Room[]): Promise<Poller> {
+    const engine = await this.openPolling().opened;
+    return enter(rooms, (names) => new RawClient(engine, this.counts, namespace, userId).connect(names));
+  }
+
+  realClient(
+    namespace: NamespaceName,
+    userId: string,
+    rooms: readonly Room[],
+    ...transports: ("polling" | "websocket")[]
+  ): Promise<RealClient> {
+    return enter(rooms, (room) =>
+      new RealClient(this.counts, this.server.url, { namespace, userId, room, transports }).connected(),
+    );
+  }
+
+  async #observe(room: Room, n: number): Promise<SocketClient> {
+    const client = await this.socketClient(room.namespace, `observer-${n}`, [room]);
+    room.observeBy(client);
+    return client;
+  }
+
+  /** Begins with one of each kind, so that a short run has them all. */
+  async #playClient(n: number, random: Random): Promise<void> {
+    let kind = this.#kinds[n % this.#kinds.length];
+    while (!this.isOver) {
+      kind ??= random.weighted(this.#kinds.map((kind) => [kind.weight, kind]));
+      try {
+        await kind.behave(this, `u${n}`, random);
+      } catch (error) {
+        this.counts.problem(`${kind.name}: ${(error as Error).message}`);
+        if (this.counts.problems.size > enoughProblems) this.#end.abort();
+        await this.pause(1_000);
+      }
+      kind = undefined;
+      await this.pause(random.between(0, 500));
+    }
+  }
+}
