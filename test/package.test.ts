@@ -1,21 +1,33 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { basename, join } from "node:path";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { enter } from "./support/client.ts";
 import { Command } from "./support/command.ts";
+import { skipWithout } from "./support/programs.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
 /** Runs a command to its end, which must be a success, and returns what it printed. */
 function run(cwd: string, command: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  // On Windows npm is a script, which only a shell can start.
+  const shell = process.platform === "win32";
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", shell });
   const output = `${stdout}${stderr}`;
   assert.equal(status, 0, `${command} ${args.join(" ")}\n${output}`);
   return output;
+}
+
+/** A copy of the sources, as a fresh clone has them; deleted when the test ends. */
+function freshCopy(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const left = ["node_modules", "dist", "coverage", ".git"];
+  cpSync(repository, folder, { recursive: true, filter: (path) => !left.includes(basename(path)) });
+  return folder;
 }
 
 interface Locked {
@@ -80,6 +92,42 @@ root.emit("join", 7);
 root.on("message", () => {});
 `;
 
+test("npm ci --omit=dev succeeds without a compiler, and says that nothing is built", (t) => {
+  const copy = freshCopy(t);
+  const output = run(copy, "npm", "ci", "--omit=dev", "--prefer-offline", "--foreground-scripts");
+  assert.match(output, /development packages are not installed: there is no dist/);
+  assert.doesNotMatch(output, /EBADENGINE/);
+});
+
+const skipGit =
+  process.env.CI === "true"
+    ? skipWithout("git")
+    : "Skipping the installation from git, which installs and builds everything anew: CI=true runs it";
+
+test("installs from git, and builds itself", { skip: skipGit }, (t) => {
+  const [copy, folder] = [freshCopy(t), mkdtempSync(join(tmpdir(), "roomcast-"))];
+  t.after(() => rmSync(folder, { recursive: true }));
+  run(copy, "git", "init", "--quiet");
+  run(copy, "git", "add", ".");
+  const author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+  run(copy, "git", ...author, "commit", "--quiet", "--message", "all");
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  run(folder, "npm", "install", "--prefer-offline", `git+${pathToFileURL(copy)}`);
+  const names = 'import("roomcast").then((module) => console.log(typeof module.roomcast))';
+  assert.match(run(folder, process.execPath, "--eval", names), /^function/);
+  assert.match(run(folder, "npx", "--no-install", "roomcast", "--help"), /^Usage: roomcast/m);
+});
+
+/** What the command answers to a browser. */
+const served = {
+  "/": 200,
+  "/js/main.js": 200,
+  "/vendor/lit-html/lit-html.js": 200,
+  "/vendor/lit-html/directives/repeat.js": 200,
+  "/vendor/lit-html/LICENSE": 404,
+  "/page.png": 404,
+};
+
 describe("the package, installed into an empty folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const start = (command: string, ...args: string[]) =>
@@ -107,8 +155,11 @@ describe("the package, installed into an empty folder", () => {
   test("runs as the command roomcast", async (t) => {
     const command = start(join(folder, "node_modules/.bin/roomcast"), "--port", "0");
     t.after(() => command.process.kill());
-    const ann = await enter(t, await command.ready(), "ann", "lobby");
+    const url = await command.ready();
+    const ann = await enter(t, url, "ann", "lobby");
     assert.equal((await ann.ask("chat", "hi")).recipients, 1);
+    for (const [path, status] of Object.entries(served))
+      assert.equal((await fetch(url + path)).status, status, path);
   });
 
   test("is a Fastify plugin that lives beside the app's own routes", async (t) => {

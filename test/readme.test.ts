@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { settingRows } from "../src/config/read.ts";
 import { endings, errors, refusals } from "../src/errors.ts";
@@ -36,4 +36,13 @@ test("the README's events are the events", () => {
   assert.deepEqual(firstCells("### From the client"), [
     ...chat({ rooms: new Rooms("/chat", 1), maxTextChars: 1 }).events.keys(),
   ]);
+});
+
+test("the README's pictures are in the repository, but not among what is served", () => {
+  const pictures = [...readme.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, path = ""]) => path);
+  assert.ok(pictures.length > 0);
+  for (const path of pictures) {
+    assert.ok(existsSync(new URL(`../${path}`, import.meta.url)), path);
+    assert.doesNotMatch(path, /^asset\//);
+  }
 });

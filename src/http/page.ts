@@ -4,8 +4,12 @@ import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 
 const asset = fileURLToPath(new URL("../../asset/", import.meta.url));
-// Node resolves to the build for Node in a folder of its own; beside that folder stands the browsers'.
-const litHtml = fileURLToPath(new URL("..", import.meta.resolve("lit-html")));
+// The build copies lit-html beside the compiled sources. The sources themselves serve the installed package: it
+// resolves to the build for Node, in a folder of its own, and the browsers' is one level up.
+const isBuilt = import.meta.url.endsWith(".js");
+const litHtml = fileURLToPath(
+  isBuilt ? new URL("../lit-html/", import.meta.url) : new URL("..", import.meta.resolve("lit-html")),
+);
 
 /** The page loads and calls nothing but this server, and writes no markup but what lit-html's templates hold. */
 const contentSecurityPolicy = {

@@ -10,7 +10,7 @@ import { startServer } from "../support/server.ts";
 import { type Window, windows } from "../support/window.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const picture = new URL("../../asset/page.png", import.meta.url);
+const picture = new URL("page.png", import.meta.url);
 
 const looks: Record<string, BrowserContextOptions> = {
   light: { colorScheme: "light", viewport: { width: 1200, height: 720 } },

@@ -31,6 +31,11 @@ const programs = {
     probe: ["/usr/bin/python3", "-c", "import socketio, requests, websocket"],
     packages: "python3-socketio python3-requests python3-websocket",
   },
+  git: {
+    suites: "installing from git",
+    probe: ["git", "--version"],
+    packages: "git",
+  },
   openssl: {
     suites: "HTTPS",
     probe: ["openssl", "version"],

@@ -1,0 +1,46 @@
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/*
+ * Runs the test files that are named, or all of them, in any shell: it expands no patterns, sets variables
+ * (`ENGINE=stock`) itself, and passes what is left on to Node (`--test-name-pattern picture`).
+ */
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+const allFiles = () =>
+  readdirSync(join(repository, "test"), { recursive: true, encoding: "utf8" })
+    .filter(isTestFile)
+    .map((name) => join("test", name))
+    .toSorted();
+
+const args = process.argv.slice(2);
+const variables = args.filter(isVariable);
+const files = args.filter(isTestFile);
+const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg));
+
+const child = spawn(
+  process.execPath,
+  [
+    ...["--import", "tsx", "--test", "--test-force-exit", "--test-timeout", "300000"],
+    ...flags,
+    ...(files.length > 0 ? files : allFiles()),
+  ],
+  {
+    cwd: repository,
+    stdio: "inherit",
+    env: { ...process.env, ...Object.fromEntries(variables.map((variable) => variable.split("=", 2))) },
+  },
+);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+child.on("exit", (code) => {
+  process.exitCode = code ?? 1;
+});
+
+function isTestFile(arg: string): boolean {
+  return arg.endsWith(".test.ts");
+}
+
+function isVariable(arg: string): boolean {
+  return /^[A-Z_]+=/.test(arg);
+}
