@@ -8,6 +8,7 @@ import { help } from "./config/help.ts";
 import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { SettingError } from "./errors.ts";
+import { terminalLog } from "./terminal-log.ts";
 
 /** What has not closed by then, once all clients were let go, is dropped with the process. */
 const longestCloseMs = 1_800;
@@ -23,7 +24,10 @@ else await start();
 async function start(): Promise<void> {
   try {
     const { port, logLevel, ...options } = readSettings(args, process.env);
-    const app = await build(options, { level: logLevel, ...(await lines()) });
+    const app = await build(options, {
+      level: logLevel,
+      ...(process.stdout.isTTY && { stream: terminalLog(process.stdout) }),
+    });
     const { host, drainDelayMs, drainTimeMs } = options;
     const delay = drainDelayMs + drainTimeMs + 3 * longestCloseMs;
     const renewable = options.tlsCert !== undefined;
@@ -50,13 +54,6 @@ function renew(app: FastifyInstance, { tlsCert = "", tlsKey = "" }: Partial<Sett
   } catch (error) {
     app.log.error(`the certificate stays as it is: ${sentence(error as Error)}`);
   }
-}
-
-/** Logs are pino's JSON, and lines for people on a terminal. */
-async function lines() {
-  if (!process.stdout.isTTY) return {};
-  const { default: pretty } = await import("pino-pretty");
-  return { stream: pretty({ ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss", sync: true }) };
 }
 
 /** What the person who started it is told, in one sentence where the cause is theirs to mend. */

@@ -36,6 +36,11 @@ const programs = {
     probe: ["git", "--version"],
     packages: "git",
   },
+  script: {
+    suites: "the log on a terminal",
+    probe: ["script", "-qec", "true", "/dev/null"],
+    packages: "bsdutils",
+  },
   openssl: {
     suites: "HTTPS",
     probe: ["openssl", "version"],

@@ -1,0 +1,48 @@
+const levels: Record<number, { name: string; colour: number }> = {
+  10: { name: "TRACE", colour: 90 },
+  20: { name: "DEBUG", colour: 34 },
+  30: { name: "INFO", colour: 32 },
+  40: { name: "WARN", colour: 33 },
+  50: { name: "ERROR", colour: 31 },
+  60: { name: "FATAL", colour: 31 },
+};
+
+/** What a log line is written to: `process.stdout`, if it is a terminal. */
+export interface Terminal {
+  write(text: string): unknown;
+  hasColors(): boolean;
+}
+
+/** A stream for pino that rewrites its JSON for people: time, level and message, then a line for each other field. */
+export function terminalLog(terminal: Terminal): { write(line: string): void } {
+  const hasColors = terminal.hasColors();
+  const coloured = (text: string, colour: number) => (hasColors ? `\x1b[${colour}m${text}\x1b[39m` : text);
+  return {
+    write(line) {
+      const { level, time, msg = "", pid, hostname, ...fields } = JSON.parse(line);
+      const { name, colour } = levels[level] ?? { name: `LEVEL ${level}`, colour: 39 };
+      const clock = new Date(time).toTimeString().slice(0, 8);
+      const lines = [
+        `[${clock}] ${coloured(name, colour)}: ${coloured(escaped(String(msg)), 36)}`,
+        ...details(fields),
+      ];
+      terminal.write(`${lines.join("\n    ")}\n`);
+    },
+  };
+}
+
+/** An error is its stack, which begins with its type and message; other fields are JSON. */
+function details(fields: Record<string, unknown>): string[] {
+  return Object.entries(fields).flatMap(([key, value]) => {
+    const { stack, type, message, ...rest } = (value ?? {}) as Record<string, unknown>;
+    if (typeof stack === "string") return [...stack.split("\n").map(escaped), ...details(rest)];
+    return escaped(`${key}: ${JSON.stringify(value)}`);
+  });
+}
+
+/** Names come from clients: nothing in them may move the terminal's cursor or look like another line. */
+function escaped(text: string): string {
+  return text.replace(/\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
