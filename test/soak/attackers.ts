@@ -194,6 +194,7 @@ export const sidThief: Behavior = async (scenario, userId, random) => {
 };
 
 async function steal({ server, counts }: Scenario, id: string, version: Version): Promise<void> {
+  counts.perhapsRefused("foreign_session", 3);
   const url = server.url + enginePath(version, "polling", `sid=${encodeURIComponent(id)}`);
   const said = '42["chat","stolen"]';
   for (const init of [{}, { method: "POST", body: version === 3 ? `${said.length}:${said}` : said }]) {

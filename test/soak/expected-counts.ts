@@ -1,4 +1,4 @@
-import type { Ending, ErrorCode } from "../../src/errors.ts";
+import { type Ending, type ErrorCode, endings } from "../../src/errors.ts";
 import type { Traffic } from "../support/engine-client.ts";
 
 /** What a counter may show; where clients know exactly, both are the same. */
@@ -27,7 +27,7 @@ const reasons = [
     "packet too large",
     "ping timeout",
   ],
-  ...["client namespace disconnect", "slow consumer", "rate limited"],
+  ...["client namespace disconnect", ...Object.keys(endings)],
 ];
 
 /** What all clients together have seen, under the names of the server's counters. */

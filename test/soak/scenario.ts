@@ -33,7 +33,10 @@ const weights: [Record<string, Behavior>, Record<string, number>][] = [
     refused as never,
     { foreign: 3, foreignPoller: 2, nameless: 2, numbered: 1, greedy: 1, astray: 1, realInvalid: 1 },
   ],
-  [attackers as never, { joinLeaveAmplifier: 1, fragmenter: 2, deepJson: 1 }],
+  [
+    attackers as never,
+    { pipeliner: 2, ponger: 1, joinLeaveAmplifier: 1, sidThief: 2, fragmenter: 2, deepJson: 1 },
+  ],
 ];
 
 /** Every kind of client, and how often it is chosen. */
@@ -48,6 +51,8 @@ export interface Run {
   seed: number;
   /** The only kinds of clients that run, by name; all of them if left out. */
   only?: string[];
+  /** Kinds of clients that do not run. */
+  except?: string[];
 }
 
 /** So many different problems end a run early: more would say nothing new. */
@@ -71,7 +76,9 @@ export class Scenario {
     this.server = server;
     this.counts = counts;
     this.#run = run;
-    this.#kinds = kinds.filter(({ name }) => !run.only || run.only.includes(name));
+    this.#kinds = kinds.filter(
+      ({ name }) => (run.only?.includes(name) ?? true) && !run.except?.includes(name),
+    );
     const count = Math.max(4, Math.ceil(run.clients / 8));
     this.rooms = Array.from({ length: count }, (_, n) => new Room(n % 3 === 2 ? "/chat" : "/", `room-${n}`));
     setMaxListeners(0, this.#end.signal);
