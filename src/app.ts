@@ -1,5 +1,10 @@
 import type { Server } from "node:https";
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from "fastify";
+import Fastify, {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController,
+  type RegisterOptions,
+} from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
 import type { Registry } from "prom-client";
 import { authority } from "./auth.ts";
@@ -8,10 +13,11 @@ import type { RoomSettings, Settings } from "./config/settings.ts";
 import { Health } from "./health.ts";
 import { operations } from "./http/operations.ts";
 import { page } from "./http/page.ts";
-import { overloadDelayMs } from "./limits.ts";
+import { answerTimeMs, overloadDelayMs, tcpConnections } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { chat } from "./namespaces/chat.ts";
 import { root } from "./namespaces/root.ts";
+import { boundAnswerTime } from "./net/answer-time.ts";
 import { Rooms } from "./rooms/rooms.ts";
 import { socketio } from "./socketio/plugin.ts";
 import { readCertificate } from "./tls.ts";
@@ -32,12 +38,13 @@ declare module "fastify" {
 
 /**
  * The Fastify plugin: the namespaces `/` and `/chat` with their rooms, over Socket.IO on the port of the
- * app that registers it. The app's own routes are left alone; what it may not use is the path `/socket.io/`.
+ * app that registers it. The app's own routes are left alone; what it may not use is the path `/socket.io/`,
+ * which is at the root also where the plugin is registered with a prefix.
  *
  * @throws {SettingError} while the app gets ready, for an option that does not exist or is out of bounds
  */
 export const roomcast = fastifyPlugin<RoomcastOptions>(
-  async (app, options) => {
+  async (app, { prefix, logLevel, logSerializers, ...options }: RoomcastOptions & RegisterOptions) => {
     const settings = readOptions(options);
     const health = new Health();
     const metrics = new Metrics();
@@ -67,9 +74,6 @@ const longestCloseMs = 1_000;
 const longestRequestMs = 60_000;
 const lookEveryMs = 2_000;
 
-/** For pages and operators, beside the clients. */
-const spareConnections = 100;
-
 /** What the whole server takes beside the plugin's options. */
 export type BuildOptions = RoomcastOptions &
   Partial<Pick<Settings, "host" | "operationsPort" | "tlsCert" | "tlsKey">>;
@@ -97,8 +101,9 @@ export async function build(
       ? Fastify({ logger, logController, https: { ...http, ...readCertificate(tlsCert, tlsKey) } })
       : Fastify({ logger, logController, http })
   ) as FastifyInstance;
-  // A client that polls has two connections at times. The files that a process may open are few.
-  app.server.maxConnections = 2 * maxConnections + spareConnections;
+  // The files that a process may open are few.
+  app.server.maxConnections = tcpConnections(maxConnections);
+  app.addHook("onRequest", boundAnswerTime(answerTimeMs(settings.outboxAgeMs)));
   app.addHook("preClose", async () => {
     // A browser keeps spare connections that are not idle for Node, and would hold up the end for a minute.
     const late = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);

@@ -14,6 +14,18 @@ export const overloadDelayMs = 500;
 /** How many packets a second a connection may send beside its events, and those that are refused. */
 export const sparePackets = 1_000;
 
+/**
+ * TCP connections for so many sessions: a client that polls has two at times, and pages and operators come
+ * beside the clients.
+ */
+export const tcpConnections = (sessions: number): number => 2 * sessions + 100;
+
+/** The time a client has to take an answer that is no answer to a poll, in milliseconds: more than a poller's. */
+export const answerTimeMs = (outboxAgeMs: number): number => Math.min(2 * outboxAgeMs, longestTimerMs);
+
+/** How often the same thing about the same address is logged, in milliseconds. */
+export const logRepeatMs = 10_000;
+
 /** The length of a token beyond which it is not looked at, in characters. */
 export const longestTokenChars = 8_192;
 

@@ -58,6 +58,8 @@ export class Metrics {
   readonly endings = new Tally();
   /** By code: those that were turned away, at the door or at a namespace. */
   readonly refusals = new Tally();
+  /** By reason: TCP connections that were closed without an answer. */
+  readonly tcpClosed = new Tally();
   /** How late the event loop was lately, in milliseconds. */
   loopDelayMs = 0;
   readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
@@ -83,6 +85,13 @@ export class Metrics {
     );
     this.#show(Counter, "endings_total", "Sessions that the server ended", ["reason"], () => this.endings);
     this.#show(Counter, "refusals_total", "Clients turned away", ["code"], () => this.refusals);
+    this.#show(
+      Counter,
+      "tcp_closed_total",
+      "TCP connections closed without an answer",
+      ["reason"],
+      () => this.tcpClosed,
+    );
     this.#ofTheProcess();
     let due = performance.now() + loopSampleMs;
     this.#timer = setInterval(() => {

@@ -7,7 +7,8 @@ import { type Data, frame } from "./frame.ts";
 import { clientsOf, type EngineRequest, type SocketInternals, stockSendPacket, trim } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
-import { queryOf, slim } from "./request.ts";
+import { slim } from "./request.ts";
+import { isUpgradable } from "./session-guard.ts";
 
 /** The server class of `ws`. */
 const stockWsEngine = new Server().opts.wsEngine;
@@ -81,16 +82,21 @@ export class Engine extends Server {
     });
   }
 
-  // The query is read as the gate reads it, by the quicker of Node's two parsers; Engine.IO takes what it finds.
-
-  override handleRequest(...[request, response]: Parameters<Server["handleRequest"]>): void {
-    (request as EngineRequest)._query = queryOf(request.url);
-    super.handleRequest(request, response);
+  protected override verify(...[request, isUpgrade, done]: Parameters<Server["verify"]>): void {
+    const { _query } = request as EngineRequest;
+    super.verify(request, isUpgrade, (code, context) => {
+      if (code !== undefined || this.#isUsable(_query, isUpgrade)) done(code, context);
+      else done(Server.errors.BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
+    });
   }
 
-  override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
-    (request as EngineRequest)._query = queryOf(request.url);
-    super.handleUpgrade(request, socket, head);
+  /**
+   * Whether a request suits its transport, and the session that it names: Engine.IO never answers a plain request
+   * to a session that is a WebSocket. After middleware, during which another upgrade may have begun.
+   */
+  #isUsable({ sid, transport }: Record<string, string>, isUpgrade: boolean): boolean {
+    if ((transport === "websocket") !== isUpgrade) return false;
+    return !isUpgrade || !sid || isUpgradable(clientsOf(this)[sid] as Socket);
   }
 
   override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {

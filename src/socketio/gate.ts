@@ -1,13 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
-import proxyAddr from "@fastify/proxy-addr";
 import type { Server as Engine, Socket } from "engine.io";
-import ipaddr from "ipaddr.js";
 import { type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
-import { clientsOf } from "./internals.ts";
-import { queryOf } from "./request.ts";
+import type { Addresses } from "../net/address.ts";
+import { clientsOf, type EngineRequest } from "./internals.ts";
 import { type GuardedSession, mayUse } from "./session-guard.ts";
 
 /** An Engine.IO session, and whom it counts for. */
@@ -20,8 +18,8 @@ export type Visitor = GuardedSession &
 export interface GateOptions {
   /** Web origins whose pages may connect, beside the server's own. */
   origins: readonly string[];
-  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks, or names that proxy-addr knows. */
-  trustProxy: string[];
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  trustProxy: readonly string[];
   maxConnections: number;
   maxConnectionsPerAddress: number;
 }
@@ -45,41 +43,39 @@ const longestTold = 128;
 export class Gate {
   readonly #options: GateOptions;
   readonly #health: Health;
-  readonly #trusts: ReturnType<typeof proxyAddr.compile>;
-  readonly #addresses = new Counts();
+  readonly #addresses: Addresses;
+  readonly #counts = new Counts();
   #sessions = 0;
   /** The sessions of the engine by their ids; empty until it is watched. */
   #byId: Readonly<Record<string, Visitor>> = {};
 
-  constructor(options: GateOptions, health: Health) {
+  constructor(options: GateOptions, addresses: Addresses, health: Health) {
     this.#options = options;
+    this.#addresses = addresses;
     this.#health = health;
-    this.#trusts = proxyAddr.compile(options.trustProxy);
     health.heed(() =>
       this.#sessions >= options.maxConnections ? "as many connections as there may be" : undefined,
     );
   }
 
   /** Why this request is turned away; undefined if it is not. */
-  refusal(request: IncomingMessage): Refusal | undefined {
+  refusal(request: EngineRequest): Refusal | undefined {
     const { origins } = this.#options;
     const foreign = originOf(request);
     if (foreign !== undefined && !originIn(origins, foreign)) {
       const what = foreign.slice(0, longestTold);
       return refused("origin_not_allowed", `The origin ${what} may not connect: --origins does not list it.`);
     }
-    // The decoded query decides, as in the engine: a name may be percent-encoded.
-    const query = queryOf(request.url);
-    return query.sid ? this.#ofSession(query, request) : this.#newSession(request);
+    return request._query.sid ? this.#ofSession(request) : this.#newSession(request);
   }
 
-  #ofSession(query: Record<string, string>, request: IncomingMessage): Refusal | undefined {
-    const { sid = "", EIO, j } = query;
+  #ofSession(request: EngineRequest): Refusal | undefined {
+    const { sid = "", EIO, j } = request._query;
     const session = Object.hasOwn(this.#byId, sid) ? this.#byId[sid] : undefined;
     // Engine.IO refuses an unknown id itself.
     if (!session) return undefined;
     const isAllowed = mayUse(session, {
-      address: this.addressOf(request),
+      address: this.#addresses.of(request),
       origin: foreignOriginOf(request),
       protocol: EIO === "4" ? 4 : 3,
       isUpgrade: request.headers.upgrade !== undefined,
@@ -96,7 +92,7 @@ export class Gate {
         "server_full",
         `The server has ${maxConnections} connections, as many as --max-connections allows.`,
       );
-    if (this.#addresses.of(this.addressOf(request)) >= maxConnectionsPerAddress)
+    if (this.#counts.of(this.#addresses.of(request)) >= maxConnectionsPerAddress)
       return refused(
         "too_many_connections",
         `One address may have ${maxConnectionsPerAddress} connections: see --max-connections-per-address, and --trust-proxy if a proxy stands between.`,
@@ -113,14 +109,14 @@ export class Gate {
     const gate = this;
     this.#byId = clientsOf(engine) as unknown as Record<string, Visitor>;
     engine.on("connection", (visitor: Visitor) => {
-      visitor.address = this.addressOf(visitor.request);
+      visitor.address = this.#addresses.of(visitor.request);
       visitor.origin = foreignOriginOf(visitor.request);
       visitor.beganUnnamed = visitor.origin === undefined;
       this.#sessions++;
-      this.#addresses.add(visitor.address);
+      this.#counts.add(visitor.address);
       // Several may have asked before the first of them was counted.
       const { maxConnections, maxConnectionsPerAddress } = this.#options;
-      const isOneTooMany = this.#addresses.of(visitor.address) > maxConnectionsPerAddress;
+      const isOneTooMany = this.#counts.of(visitor.address) > maxConnectionsPerAddress;
       if (isOneTooMany || this.#sessions > maxConnections) {
         refuse(isOneTooMany ? "too_many_connections" : "server_full");
         forget(visitor);
@@ -132,7 +128,7 @@ export class Gate {
 
     const forget = ({ address }: Visitor) => {
       this.#sessions--;
-      this.#addresses.remove(address);
+      this.#counts.remove(address);
     };
 
     /** One listener for all, told who by `this`. */
@@ -140,21 +136,6 @@ export class Gate {
       if (reason === "forced close" && !this.arrivals && !gate.#health.closed) refuse("handshake_timeout");
       forget(this);
     }
-  }
-
-  /**
-   * Whom a request counts for: the client's address as far as proxies are trusted. IPv6 counts by the network of
-   * 64 bits, which is what one customer is given (RFC 6177).
-   */
-  addressOf(request: IncomingMessage): string {
-    const address =
-      this.#options.trustProxy.length > 0 ? proxyAddr(request, this.#trusts) : request.socket.remoteAddress;
-    // Some proxies tell the port too: 192.0.2.1:4711, [2001:db8::1]:4711.
-    const bare = address?.replace(/^\[([^\]]+)\](:\d+)?$|^([\d.]+):\d+$/, "$1$3") ?? "";
-    if (!bare.includes(":") || !ipaddr.isValid(bare)) return bare.slice(0, 64);
-    const parsed = ipaddr.process(bare);
-    if (parsed.kind() === "ipv4") return parsed.toString();
-    return `${parsed.toNormalizedString().split(":").slice(0, 4).join(":")}::/64`;
   }
 }
 
@@ -177,11 +158,11 @@ function refused(code: RefusalCode, message: string): Refusal {
  * An image or a script says no origin, but browsers say that it is for another site (Fetch Metadata). By JSONP an
  * Engine.IO 3 client is such a script, and in some browsers says nothing.
  */
-function originOf(request: IncomingMessage): string | undefined {
+function originOf(request: EngineRequest): string | undefined {
   const { origin, "sec-fetch-site": site } = request.headers;
   if (origin !== undefined) return foreignOriginOf(request);
   if (site === "cross-site" || site === "same-site") return `that is ${site} and unnamed`;
-  return /[?&]j=/.test(request.url ?? "") ? "of JSONP" : undefined;
+  return request._query.j === undefined ? undefined : "of JSONP";
 }
 
 /** The request's `Origin`; undefined where it is this server's own, or left out. */

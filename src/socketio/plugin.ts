@@ -1,25 +1,26 @@
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { Server as HttpServer } from "node:http";
+import { Server as HttpsServer } from "node:https";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
-import { endings, type RefusalCode, refusals } from "../errors.ts";
+import { endings, type RefusalCode, refusals, SettingError } from "../errors.ts";
 import type { Health } from "../health.ts";
+import { answerTimeMs, logRepeatMs, tcpConnections } from "../limits.ts";
 import { type Count, type Metrics, Tally } from "../metrics.ts";
 import type { Namespace } from "../namespaces/namespace.ts";
+import { Addresses } from "../net/address.ts";
+import { limitConnections } from "../net/connections.ts";
+import { LogRepeats } from "../net/log-repeats.ts";
+import { listenOnOneAddress } from "../net/one-address.ts";
+import { clientFiles } from "./client-files.ts";
 import { drain } from "./drain.ts";
 import { Gate, type GateOptions } from "./gate.ts";
+import type { EngineRequest } from "./internals.ts";
 import { mount } from "./mount.ts";
 import { fast, type ServerOptions, type Serving } from "./server.ts";
 import { type SessionOptions, Sessions } from "./sessions.ts";
 
 const path = "/socket.io/";
-const clientFiles = join(
-  dirname(createRequire(import.meta.url).resolve("socket.io/package.json")),
-  "client-dist",
-);
-
 export interface SocketIOOptions extends ServerOptions, GateOptions, SessionOptions {
   namespaces: readonly Namespace[];
   metrics: Metrics;
@@ -40,12 +41,20 @@ declare module "fastify" {
   }
 }
 
-/** Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server. */
+/**
+ * Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server: below
+ * `/socket.io/`, whatever prefix the scope has that it is registered in.
+ *
+ * @throws {SettingError} for an app of HTTP/2
+ */
 export const socketio = fastifyPlugin(async (app: FastifyInstance, options: SocketIOOptions) => {
+  if (![HttpServer, HttpsServer].some((Server) => (app.server as object) instanceof Server))
+    throw new SettingError("roomcast needs an app of HTTP/1.1: register it in a Fastify app without http2.");
   const { namespaces, metrics, health, makeServer = fast } = options;
   const serving = makeServer(options, (reason) => metrics.endings.add([reason]));
   const { engine, io } = serving;
-  const gate = new Gate(options, health);
+  const addresses = new Addresses(options.trustProxy);
+  const gate = new Gate(options, addresses, health);
   const sessions = new Sessions(serving, options, { metrics, health, log: app.log });
   for (const namespace of namespaces) sessions.serve(namespace);
   // A rate sees how a count grows: one that begins at the first of its kind does not seem to have grown.
@@ -59,12 +68,31 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   app.server.on("tlsClientError", ({ code }: NodeJS.ErrnoException) => {
     if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") refuse("handshake_timeout");
   });
-  mount(engine, app.server, path, (request) => {
+  for (const reason of ["too many connections", "pipelined"]) metrics.tcpClosed.of([reason]);
+  const repeats = new LogRepeats(logRepeatMs);
+  /** A connection that is closed without an answer. */
+  const closeTcp = (reason: string, address: string) => {
+    metrics.tcpClosed.add([reason]);
+    const omitted = repeats.omitted(`${reason} ${address}`, performance.now());
+    if (omitted !== undefined) app.log.info({ address, reason, omitted }, "TCP connection closed");
+  };
+  limitConnections(app.server, {
+    max: tcpConnections(options.maxConnectionsPerAddress),
+    addressOf: (socket) => (addresses.trusts(socket) ? undefined : addresses.ofPeer(socket)),
+    onRefused: (address) => closeTcp("too many connections", address),
+  });
+  await listenOnOneAddress(app.server);
+  const files = await clientFiles(path, app.log, answerTimeMs(options.outboxAgeMs));
+  const doorkeeper = (request: EngineRequest) => {
     const refusal = gate.refusal(request);
     if (!refusal) return undefined;
     refuse(refusal.code);
-    app.log.info({ address: gate.addressOf(request), code: refusal.code }, `turned away: ${refusal.message}`);
+    app.log.info({ address: addresses.of(request), code: refusal.code }, `turned away: ${refusal.message}`);
     return refusal;
+  };
+  mount(engine, app.server, path, doorkeeper, {
+    files: files.routing,
+    onOverflow: (socket) => closeTcp("pipelined", addresses.ofPeer(socket)),
   });
   metrics.read({
     connections: () => namespaces.flatMap(({ name }) => connectionsOf(serving, name)),
@@ -84,7 +112,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     await turn();
     await drain(engine, options.drainTimeMs, () => metrics.endings.add(["server shutting down"]));
   });
-  app.register(serveStatic, { root: clientFiles, prefix: path, decorateReply: false });
+  app.addHook("onClose", () => files.close());
   app.addHook("preClose", async () => {
     health.closed = true;
     // Stops listening first, so that nobody reconnects to a server that is going away.

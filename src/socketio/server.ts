@@ -48,8 +48,17 @@ export interface Serving {
   outboxes(): { total: number; worst: number };
 }
 
-const engineOptions = ({ pingIntervalMs, pingTimeoutMs, maxPayloadBytes }: ServerOptions) => ({
+/** The longest that an upgrade to a WebSocket may take. */
+const longestUpgradeMs = 5_000;
+
+const engineOptions = ({
+  pingIntervalMs,
+  pingTimeoutMs,
+  handshakeTimeoutMs,
+  maxPayloadBytes,
+}: ServerOptions) => ({
   allowEIO3: true,
+  upgradeTimeout: Math.min(longestUpgradeMs, handshakeTimeoutMs),
   pingInterval: pingIntervalMs,
   pingTimeout: pingTimeoutMs,
   maxHttpBufferSize: maxPayloadBytes,

@@ -8,8 +8,11 @@ export interface Source {
   origin?: string | undefined;
 }
 
+type Upgradable = Pick<Socket, "readyState" | "transport" | "upgrading" | "upgraded">;
+
 /** A session, and where its first request came from. */
-export type GuardedSession = Pick<Socket, "protocol" | "transport" | "upgrading" | "upgraded"> &
+export type GuardedSession = Upgradable &
+  Pick<Socket, "protocol"> &
   Source & {
     /** Its first request named no foreign origin. */
     beganUnnamed: boolean;
@@ -33,9 +36,12 @@ export function mayUse(session: GuardedSession, request: SessionRequest): boolea
   return isSameAddress(session.address, request.address) && isSameOrigin(session, request);
 }
 
-/** A session that began as a WebSocket is not marked as upgraded. */
-function isUpgradable({ transport, upgrading, upgraded }: GuardedSession): boolean {
-  return transport.name === "polling" && !upgrading && !upgraded;
+/**
+ * Whether a session may be upgraded to a WebSocket. One that began as a WebSocket is not marked as upgraded. Engine.IO
+ * looks at that too late: it makes a WebSocket of each upgrade, however many its session has, and then closes it.
+ */
+export function isUpgradable({ readyState, transport, upgrading, upgraded }: Upgradable): boolean {
+  return readyState === "open" && transport.name === "polling" && !upgrading && !upgraded;
 }
 
 /** A host with both families may use either: an IPv4 address cannot be compared with an IPv6 network. */

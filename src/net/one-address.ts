@@ -1,0 +1,17 @@
+import { lookup } from "node:dns/promises";
+import type { Server } from "node:net";
+
+/**
+ * Makes a server that is told to listen on `localhost` listen on the first address of that name alone. Fastify
+ * opens further servers for its other addresses, which serve Fastify's routes without any of the limits here.
+ */
+export async function listenOnOneAddress(server: Server): Promise<void> {
+  const found = await lookup("localhost").catch(() => undefined);
+  if (!found) return;
+  const { listen } = server;
+  server.listen = ((...args: [options?: { host?: string }]) => {
+    const [options] = args;
+    if (typeof options === "object" && options?.host === "localhost") options.host = found.address;
+    return listen.apply(server, args as never);
+  }) as typeof listen;
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Requests of one TCP connection that may wait behind the one being answered. */
+const maxWaiting = 16;
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+/** The exchanges of one TCP connection. */
+interface Queue {
+  current: Exchange | undefined;
+  waiting: Exchange[];
+}
+
+/**
+ * Hands the requests of each TCP connection to a listener one at a time, in order. Node hands over pipelined
+ * requests as soon as they are parsed, without a limit, and tells nobody when those in the queue are lost with
+ * their connection: whatever they had opened would stay open.
+ */
+export class Pipeline {
+  readonly #queues = new WeakMap<Socket, Queue>();
+  readonly #handle: RequestListener;
+  readonly #onOverflow: (socket: Socket) => void;
+
+  /**
+   * @param handle answers one request
+   * @param onOverflow is called before a connection is destroyed that sends requests without waiting for answers
+   */
+  constructor(handle: RequestListener, onOverflow: (socket: Socket) => void) {
+    this.#handle = handle;
+    this.#onOverflow = onOverflow;
+  }
+
+  /** Handles a request as soon as all requests before it on the same connection have been answered. */
+  enter(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const queue = this.#queueOf(socket);
+    if (!queue.current) this.#begin(queue, { request, response });
+    else if (queue.waiting.length < maxWaiting) queue.waiting.push({ request, response });
+    else this.overflow(socket);
+  }
+
+  /** Whether a request of this connection has not been answered yet. */
+  isBusy(socket: Socket): boolean {
+    return this.#queues.get(socket)?.current !== undefined;
+  }
+
+  /** Destroys a connection that has sent too much without waiting for answers. */
+  overflow(socket: Socket): void {
+    const queue = this.#queueOf(socket);
+    queue.waiting.length = 0;
+    // The rest of what was read in one go still arrives.
+    if (socket.destroyed) return;
+    this.#onOverflow(socket);
+    socket.destroy();
+  }
+
+  #queueOf(socket: Socket): Queue {
+    const known = this.#queues.get(socket);
+    if (known) return known;
+    const queue: Queue = { current: undefined, waiting: [] };
+    this.#queues.set(socket, queue);
+    socket.once("close", () => {
+      queue.waiting.length = 0;
+    });
+    return queue;
+  }
+
+  #begin(queue: Queue, exchange: Exchange): void {
+    const { request, response } = exchange;
+    const { socket } = request;
+    // Nobody would read the answer: the one before it was the last, as it said itself.
+    if (!socket.writable) return;
+    // Node has answered a request before it (417, 400), and the client has not taken that. An answer without a
+    // connection of its own would never close.
+    if (!response.socket) {
+      this.overflow(socket);
+      return;
+    }
+    queue.current = exchange;
+    response.once("close", () => {
+      queue.current = undefined;
+      const next = queue.waiting.shift();
+      if (next) this.#begin(queue, next);
+    });
+    this.#handle(request, response);
+  }
+}

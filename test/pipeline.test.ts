@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import { connect as openTcp, type Socket } from "node:net";
+import { describe, type TestContext, test } from "node:test";
+import Fastify from "fastify";
+import { roomcast } from "../src/app.ts";
+import { scrape } from "./support/metrics.ts";
+import { openPolling, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+/** A TCP connection that speaks HTTP by hand. */
+class Wire {
+  received = "";
+  readonly tcp: Socket;
+
+  constructor(t: TestContext, port: number, host = "127.0.0.1") {
+    this.tcp = openTcp(port, host).on("error", () => {});
+    this.tcp.on("data", (data) => {
+      this.received += data.toString("latin1");
+    });
+    t.after(() => this.tcp.destroy());
+  }
+
+  /** Sends requests in one write. */
+  send(...requests: (string | [target: string, ...lines: string[]])[]): void {
+    this.tcp.write(
+      requests.map((request) => head(typeof request === "string" ? [request] : request)).join(""),
+    );
+  }
+
+  /** The status of each answer that has begun. */
+  get statuses(): number[] {
+    return [...this.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+  }
+
+  get closed(): Promise<unknown> {
+    return this.tcp.closed ? Promise.resolve() : once(this.tcp, "close");
+  }
+}
+
+/** `GET` is left out of a target; what follows are headers, and after an empty line a body. */
+function head([target, ...lines]: [target: string, ...lines: string[]]): string {
+  const [method, path] = target.includes(" ") ? target.split(" ") : ["GET", target];
+  const end = lines.includes("") ? "" : "\r\n\r\n";
+  return `${[`${method} ${path} HTTP/1.1`, "Host: x", ...lines].join("\r\n")}${end}`;
+}
+
+const sidOf = (frame: string): string => frame.match(/"sid":"([^"]+)"/)?.[1] ?? "";
+const post = (target: string, body: string): [string, ...string[]] => [
+  `POST ${target}`,
+  `Content-Length: ${body.length}`,
+  "",
+  body,
+];
+
+describe("every request is answered, or its connection ends:", () => {
+  for (const eio of [3, 4]) {
+    test(`plain requests to a session of Engine.IO ${eio} that is a WebSocket`, async (t) => {
+      const { url, port } = await startServer(t);
+      const raw = await openRaw(t, url, "", eio);
+      const session = `/socket.io/?EIO=${eio}&transport=websocket&sid=${sidOf(raw.frames[0] ?? "")}`;
+      const foreign = `/socket.io/?EIO=${eio}&transport=websocket&sid=none`;
+      const wire = new Wire(t, port);
+      const methods = ["GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE"];
+      wire.send(...[session, foreign].flatMap((target) => methods.map((method) => `${method} ${target}`)));
+      wire.send("/livez");
+      await until(() => assert.deepEqual(wire.statuses, [...Array(12).fill(400), 200]));
+      assert.match(wire.received, /\{"code":3,"message":"Bad request"\}/);
+      assert.match(wire.received, /\{"code":1,"message":"Session ID unknown"\}/);
+    });
+  }
+
+  test("requests that Engine.IO has no use for", async (t) => {
+    const { url, port } = await startServer(t);
+    const raw = await openRaw(t, url);
+    const upgraded = `/socket.io/?EIO=4&transport=polling&sid=${sidOf(raw.frames[0] ?? "")}`;
+    const { pathname, search } = new URL(await openPolling(url));
+    const own = pathname + search;
+    const cases: [request: string | [string, ...string[]], statuses: number[]][] = [
+      [upgraded, [400]],
+      [post(upgraded, "40"), [400]],
+      [`PUT ${own}`, [500]],
+      [`HEAD ${own}`, [500]],
+      [`OPTIONS ${own}`, [500]],
+      ["/socket.io/?EIO=4&transport=webtransport", [400]],
+      ["/socket.io/?EIO=4&transport=websocket", [400]],
+      ["/socket.io/?EIO=4&transport=flash", [400]],
+      [post("/socket.io/?EIO=4&transport=polling", "40"), [400]],
+      [post(own, "40").toSpliced(1, 0, "Expect: 100-continue") as [string, ...string[]], [100, 200]],
+      [["/livez", "Expect: something"], [417]],
+      [["/livez", "Connection: Upgrade", "Upgrade: h2c"], [200]],
+      [[`${upgraded}`, "Connection: Upgrade", "Upgrade: h2c"], [400]],
+      ["CONNECT x:80", []],
+    ];
+    for (const [request, statuses] of cases) {
+      const wire = new Wire(t, port);
+      wire.send(request);
+      if (statuses.length === 0) await wire.closed;
+      await until(() => assert.deepEqual(wire.statuses, statuses, String(request)));
+    }
+  });
+
+  test("a post behind a poll of the same connection, once the poll is answered", async (t) => {
+    const { url, port } = await startServer(t, { pingIntervalMs: 100 });
+    const { pathname, search } = new URL(await openPolling(url));
+    const wire = new Wire(t, port);
+    wire.send(pathname + search, post(pathname + search, "40"));
+    await until(() => assert.match(wire.received, /\r\n\r\n2HTTP\/1\.1 200 OK\r\n.*\r\n\r\nok$/s));
+  });
+});
+
+describe("what one connection may have unanswered is bounded:", () => {
+  test("17 requests, then it ends, and that is counted and logged once", async (t) => {
+    const { url, port, logs } = await startServer(t);
+    for (let n = 0; n < 2; n++) {
+      const { pathname, search } = new URL(await openPolling(url));
+      const wire = new Wire(t, port);
+      wire.send(pathname + search, ...Array(17).fill("/livez"));
+      await wire.closed;
+      assert.deepEqual(wire.statuses, []);
+    }
+    const series = await scrape(url);
+    assert.equal(series.get('roomcast_tcp_closed_total{reason="pipelined"}'), 2);
+    assert.equal(logs.filter(({ reason }) => reason === "pipelined").length, 1);
+  });
+
+  test("16 that wait are answered in order", async (t) => {
+    const { url, port } = await startServer(t, { pingIntervalMs: 100 });
+    const { pathname, search } = new URL(await openPolling(url));
+    const wire = new Wire(t, port);
+    wire.send(pathname + search, ...Array(15).fill("/livez"), "/none");
+    await until(() => assert.deepEqual(wire.statuses, [...Array(16).fill(200), 404]));
+  });
+
+  test("an upgrade does not overtake a request", async (t) => {
+    const { url, port } = await startServer(t);
+    const wanted = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    for (const upgrade of [wanted, ["Connection: Upgrade", "Upgrade: h2c"]]) {
+      const { pathname, search } = new URL(await openPolling(url));
+      const wire = new Wire(t, port);
+      wire.send(pathname + search, ["/socket.io/?EIO=4&transport=websocket", ...upgrade]);
+      await wire.closed;
+      assert.deepEqual(wire.statuses, []);
+    }
+  });
+
+  test("nothing is handled behind an answer that ends the connection", async (t) => {
+    const { port, app } = await startServer(t);
+    const wire = new Wire(t, port);
+    const handshake = "/socket.io/?EIO=4&transport=polling";
+    wire.send([handshake, "Origin: https://evil.example"], handshake);
+    await wire.closed;
+    assert.deepEqual(wire.statuses, [403]);
+    assert.equal(app.io.engine.clientsCount, 0);
+  });
+});
+
+/** How many of the files that this process serves it has open. */
+function openFiles(): number {
+  const pathOf = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync("/proc/self/fd").filter((fd) => /client-dist|\/asset\//.test(pathOf(fd))).length;
+}
+
+describe("files are closed with the connections that asked for them:", () => {
+  const bundle = "/socket.io/socket.io.js";
+  const pipelines: Record<string, [requests: string[], fatal: boolean]> = {
+    "one file": [[bundle], false],
+    "16 files": [Array(16).fill(bundle), false],
+    "1,000 files": [Array(1_000).fill(bundle), true],
+    "heads and pages": [[`HEAD ${bundle}`, "/", bundle, "HEAD /", "/page.js"], false],
+  };
+  for (const [title, [requests]] of Object.entries(pipelines)) {
+    test(`${title}, closed before the first byte, and in the midst`, async (t) => {
+      const { url, port } = await startServer(t);
+      for (let n = 0; n < 20; n++) {
+        const wire = new Wire(t, port);
+        await once(wire.tcp, "connect");
+        wire.send(...requests);
+        if (n % 2) await Promise.race([once(wire.tcp, "data"), wire.closed]);
+        wire.tcp.resetAndDestroy();
+      }
+      await until(() => assert.equal(openFiles(), 0));
+      assert.equal((await fetch(url + bundle)).status, 200);
+    });
+  }
+
+  test("a client that does not take a file is let go", async (t) => {
+    const { url, port, app } = await startServer(t, { outboxAgeMs: 200 });
+    const wire = new Wire(t, port);
+    wire.tcp.pause();
+    // More than the kernel holds for one connection.
+    const timer = setInterval(() => wire.send(...Array(8).fill(`${bundle}.map`)), 20);
+    t.after(() => clearInterval(timer));
+    const [accepted] = (await once(app.server, "connection")) as [Socket];
+    await once(accepted, "close");
+    await until(() => assert.equal(openFiles(), 0));
+    assert.equal((await fetch(url + bundle)).status, 200);
+  });
+
+  test("ranges and files that are known are answered as ever", async (t) => {
+    const { url, port } = await startServer(t);
+    const part = await fetch(url + bundle, { headers: { range: "bytes=0-9" } });
+    assert.deepEqual([part.status, (await part.text()).length], [206, 10]);
+    const whole = await fetch(url + bundle);
+    const etag = String(whole.headers.get("etag"));
+    await whole.text();
+    const wire = new Wire(t, port);
+    wire.send([bundle, `If-None-Match: ${etag}`], "/livez");
+    await until(() => assert.deepEqual(wire.statuses, [304, 200]));
+    assert.equal((await fetch(`${url}/socket.io/none.js`)).status, 404);
+  });
+});
+
+test("in an app of one's own the same holds, for its routes too", async (t) => {
+  const app = Fastify();
+  t.after(() => app.close());
+  let handled = 0;
+  app.get("/slow", () => {
+    handled++;
+    return new Promise(() => {});
+  });
+  app.register(roomcast);
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const { port } = app.server.address() as { port: number };
+  const wire = new Wire(t, port);
+  wire.send(...Array(1_000).fill("/slow"));
+  await wire.closed;
+  assert.equal(handled, 1);
+});
