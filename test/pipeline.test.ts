@@ -1,51 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readlinkSync } from "node:fs";
-import { connect as openTcp, type Socket } from "node:net";
-import { describe, type TestContext, test } from "node:test";
+import type { Socket } from "node:net";
+import { describe, test } from "node:test";
 import Fastify from "fastify";
 import { roomcast } from "../src/app.ts";
 import { scrape } from "./support/metrics.ts";
 import { openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
-
-/** A TCP connection that speaks HTTP by hand. */
-class Wire {
-  received = "";
-  readonly tcp: Socket;
-
-  constructor(t: TestContext, port: number, host = "127.0.0.1") {
-    this.tcp = openTcp(port, host).on("error", () => {});
-    this.tcp.on("data", (data) => {
-      this.received += data.toString("latin1");
-    });
-    t.after(() => this.tcp.destroy());
-  }
-
-  /** Sends requests in one write. */
-  send(...requests: (string | [target: string, ...lines: string[]])[]): void {
-    this.tcp.write(
-      requests.map((request) => head(typeof request === "string" ? [request] : request)).join(""),
-    );
-  }
-
-  /** The status of each answer that has begun. */
-  get statuses(): number[] {
-    return [...this.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
-  }
-
-  get closed(): Promise<unknown> {
-    return this.tcp.closed ? Promise.resolve() : once(this.tcp, "close");
-  }
-}
-
-/** `GET` is left out of a target; what follows are headers, and after an empty line a body. */
-function head([target, ...lines]: [target: string, ...lines: string[]]): string {
-  const [method, path] = target.includes(" ") ? target.split(" ") : ["GET", target];
-  const end = lines.includes("") ? "" : "\r\n\r\n";
-  return `${[`${method} ${path} HTTP/1.1`, "Host: x", ...lines].join("\r\n")}${end}`;
-}
+import { Wire } from "./support/wire.ts";
 
 const sidOf = (frame: string): string => frame.match(/"sid":"([^"]+)"/)?.[1] ?? "";
 const post = (target: string, body: string): [string, ...string[]] => [
@@ -220,7 +184,7 @@ describe("files are closed with the connections that asked for them:", () => {
 });
 
 test("in an app of one's own the same holds, for its routes too", async (t) => {
-  const app = Fastify();
+  const app = Fastify({ forceCloseConnections: true });
   t.after(() => app.close());
   let handled = 0;
   app.get("/slow", () => {
