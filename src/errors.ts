@@ -38,6 +38,7 @@ export const cutOff = 1006;
 export const endings = {
   "slow consumer": cutOff,
   "rate limited": 1008,
+  "unfinished packet": cutOff,
   "server shutting down": 1001,
 } as const;
 

@@ -29,6 +29,20 @@ export const logRepeatMs = 10_000;
 /** The length of a token beyond which it is not looked at, in characters. */
 export const longestTokenChars = 8_192;
 
+/** JSON may write a character as two surrogates, each escaped in six. */
+const longestEscape = 12;
+
+/** What an event may have beside its text, in characters: a room of 128, its name, an ack id, options. */
+const spareEventChars = 4_096;
+
+/** The longest handshake, and the head of a packet with binary parts, in characters. */
+export const longestHeadChars = 65_536;
+
+/** The length that an event needs at most, however its client escapes it, in characters. */
+export function longestEventChars(maxTextChars: number): number {
+  return Math.max(longestEscape * maxTextChars + spareEventChars, longestHeadChars);
+}
+
 /**
  * A token bucket for the events of one connection, and one like it for its patience: who goes on after being
  * refused, faster than twice the rate, uses that up.

@@ -37,6 +37,7 @@ export interface Sources {
   rooms(): Iterable<Count>;
   traffic(): { bytesIn: number; bytesOut: number };
   outboxes(): { total: number; worst: number };
+  inboundBytes(): number;
 }
 
 const loopSampleMs = 100;
@@ -103,7 +104,7 @@ export class Metrics {
   }
 
   /** From now on the gauges are read from these. */
-  read({ connections, sessions, rooms, traffic, outboxes }: Sources): void {
+  read({ connections, sessions, rooms, traffic, outboxes, inboundBytes }: Sources): void {
     const one = (value: number): Count[] => [[[], value]];
     this.#show(Gauge, "connections", "Connections now", ["namespace", "transport", "protocol"], connections);
     this.#show(Gauge, "sessions", "Engine.IO sessions now", [], () => one(sessions()));
@@ -112,6 +113,7 @@ export class Metrics {
     this.#show(Gauge, "outbox_worst_bytes", "Sent and not taken, of the worst", [], () =>
       one(outboxes().worst),
     );
+    this.#show(Gauge, "inbound_bytes", "Received in part, in all", [], () => one(inboundBytes()));
     const counter = (name: string, help: string, value: () => number) =>
       this.#show(Counter, name, help, [], () => one(value()));
     counter("received_bytes_total", "Bytes of packets received", () => traffic().bytesIn);

@@ -3,9 +3,10 @@ import type { EventEmitter } from "node:events";
 import { ServerResponse } from "node:http";
 import { Socket as TcpSocket } from "node:net";
 import { test } from "node:test";
-import { Socket as EngineSocket, Server as StockEngine } from "engine.io";
+import { Socket as EngineSocket } from "engine.io";
 import type { Server } from "socket.io";
 import { Decoder } from "socket.io-parser";
+import { WebSocketServer } from "ws";
 import { clientsOf, isPayloadValid } from "../src/socketio/internals.ts";
 import { OutboxTransport } from "../src/socketio/outbox.ts";
 import { client, connect, next } from "./support/client.ts";
@@ -40,7 +41,10 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Transport#parser": ({ websocket: { conn } }) => isFunction(conn.transport.parser.encodePacket),
   "engine.io Transport#supportsBinary": ({ websocket: { conn } }) => conn.transport.supportsBinary === true,
   "engine.io Polling#parser": ({ polling: { transport } }) =>
-    isFunction(transport.parser.encodePayload) && isFunction(transport.parser.encodePayloadAsBinary),
+    ["encodePayload", "encodePayloadAsBinary", "decodePayload", "decodePacket"].every((name) =>
+      isFunction(transport.parser[name]),
+    ),
+  "engine.io Polling#readyState": ({ polling: { transport } }) => transport.readyState === "open",
   "engine.io Polling#protocol": ({ polling: { transport } }) => transport.protocol === 3,
   "engine.io Polling#res": ({ polling: { transport } }) => isResponse(transport.res),
   "engine.io Polling#dataReq": ({ polling: { transport } }) => !transport.dataReq,
@@ -48,12 +52,12 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Polling#maxHttpBufferSize": ({ polling: { transport } }) => transport.maxHttpBufferSize > 0,
   "engine.io Polling#closeTimeout": ({ polling: { transport } }) => transport.closeTimeout > 0,
   ...Object.fromEntries(
-    ["headers", "onDataRequest", "doWrite", "onData", "onPacket", "onError"].map((name) => [
+    ["headers", "onDataRequest", "doWrite", "onData", "onError"].map((name) => [
       `engine.io Polling#${name}`,
       ({ polling: { transport } }: Untyped) => isFunction(Object.getPrototypeOf(transport)[name]),
     ]),
   ),
-  "engine.io Server#opts.wsEngine": () => new StockEngine().opts.wsEngine.name === "WebSocketServer",
+  "engine.io Server#opts.wsEngine": ({ io }) => (io.engine as Untyped).ws instanceof WebSocketServer,
   "ws writes to the socket of the upgrade": ({ websocket: { conn } }) =>
     conn.transport.tcp instanceof TcpSocket && conn.transport.tcp.writable,
   "socket.io Client#id": ({ websocket }) => websocket.client.id === websocket.conn.id,

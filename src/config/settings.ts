@@ -45,11 +45,21 @@ const roomSettings = {
   maxRooms: count("Rooms one connection may be in, on each namespace", 200),
   eventsPerSecond: count("Events a connection may send for long; more are refused", 100),
   eventsBurst: count("Events a connection that was silent may send at once", 1_000),
+  bytesPerSecond: Type.Integer({
+    description: "Bytes a connection may send for long; more are read later",
+    default: 1_000_000,
+    minimum: 1_024,
+    maximum: 2 ** 40,
+  }),
   maxConnections: count("Connections in all; further ones are refused", 10_000),
   maxConnectionsPerAddress: count("Connections from one address, or one IPv6 network of 64 bits", 1_000),
   outboxMaxBytes: bytes("Backlog at which a client that does not read is disconnected", 1_000_000),
   outboxAgeMs: milliseconds("Time a client may leave unread what it was sent", 30_000),
   memoryMaxBytes: bytes("Backlog of all clients at which the worst is disconnected", 256_000_000),
+  inboundMemoryMaxBytes: bytes(
+    "Half-received packets of all clients at which the worst is disconnected",
+    128_000_000,
+  ),
   trustProxy: list(
     "addresses, networks, loopback, linklocal or uniquelocal, with commas between",
     "Proxies whose X-Forwarded-For is believed",

@@ -4,6 +4,15 @@ import { ClientError } from "../errors.ts";
 
 const ajv = new Ajv();
 
+/** Stands for an argument that was not read, since its packet is longer than any event of a namespace. */
+export class Unread {
+  readonly packetChars: number;
+
+  constructor(packetChars: number) {
+    this.packetChars = packetChars;
+  }
+}
+
 /** Throws unless a value is what its schema says. */
 export type Check = (value: unknown) => void;
 
@@ -15,7 +24,9 @@ export function check(schema: TSchema & { title?: string; description?: string }
   const valid = ajv.compile(schema);
   return (value) => {
     if (valid(value)) return;
-    const isTooLong = schema.title === "text" && valid.errors?.[0]?.keyword === "maxLength";
+    const isTooLong =
+      schema.title === "text" &&
+      ((value as unknown) instanceof Unread || valid.errors?.[0]?.keyword === "maxLength");
     throw new ClientError(
       isTooLong ? "too_large" : "bad_payload",
       `${schema.title}: expected ${schema.description}, got ${described(value)}.`,
@@ -24,6 +35,7 @@ export function check(schema: TSchema & { title?: string; description?: string }
 }
 
 function described(value: unknown): string {
+  if (value instanceof Unread) return `a packet of ${value.packetChars.toLocaleString("en")} characters`;
   if (value === undefined) return "nothing";
   if (value === null) return "null";
   if (value === "") return "an empty string";

@@ -1,10 +1,14 @@
 import { Decoder } from "socket.io-parser";
+import { longestHeadChars } from "../limits.ts";
+import type { EngineSocket } from "./engine.ts";
+import { chunkBytes } from "./frame-scanner.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
+import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, ownMemory, unreadEvent } from "./unread.ts";
 
 const event = 2;
 
-/** JSON costs some twenty times its length once it is parsed. */
-const longestHeadChars = 65_536;
+/** What JSON costs once it is parsed, in times of its length. */
+const jsonFactor = 20;
 const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCodeAt(0)) as [
   number,
   number,
@@ -13,44 +17,110 @@ const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCode
   number,
 ];
 
+/** What decoders of a server share. */
+export interface DecoderBounds {
+  /** Of a packet and its attachments together. */
+  maxPayloadBytes: number;
+  /** Of an event where no application expects larger ones. */
+  maxEventChars: number;
+  /** Whether packets on this namespace are an application's, of any size and shape. */
+  isApplications(namespace: string): boolean;
+}
+
+const unbounded: DecoderBounds = {
+  maxPayloadBytes: Number.POSITIVE_INFINITY,
+  maxEventChars: Number.POSITIVE_INFINITY,
+  isApplications: () => true,
+};
+
 /**
  * Socket.IO's decoder, with a short way for the packet that comes most: an event that is a text. All else, and
- * all that is wrong, takes the stock way (Socket.IO protocol 5, packet encoding).
+ * all that is wrong, takes the stock way (Socket.IO protocol 5, packet encoding). Events that no namespace can want,
+ * large or binary ones, are not parsed but passed on as refused.
  */
 export class FastDecoder extends Decoder {
-  /** The largest packet that a client may send, its attachments together, in bytes. */
-  get maxBytes(): number {
-    return Number.POSITIVE_INFINITY;
+  readonly #bounds: DecoderBounds;
+  readonly #connection: EngineSocket | undefined;
+  /** A packet whose attachments are coming. */
+  declare private awaited?: AwaitedPacket | undefined;
+
+  constructor(bounds: DecoderBounds = unbounded, connection?: EngineSocket) {
+    super();
+    this.#bounds = bounds;
+    this.#connection = connection;
   }
 
-  /** Of the packet whose attachments are coming. */
-  declare private comingBytes?: number;
-
   override add(data: unknown): void {
-    const packet = typeof data === "string" ? this.#event(data) : undefined;
-    if (packet) (this as unknown as DecoderInternals).emitReserved("decoded", packet);
-    else if (typeof data === "string") this.#begin(data);
+    if (typeof data === "string") this.#read(data);
     else this.#attach(data as Buffer);
+  }
+
+  #read(data: string): void {
+    if (this.awaited) throw new Error("a text came instead of an attachment");
+    const { maxEventChars, isApplications } = this.#bounds;
+    if (data.length > maxEventChars && !isApplications(namespaceOf(data))) {
+      this.#decoded(unreadEvent(data));
+      return;
+    }
+    const packet = this.#event(data);
+    if (packet) this.#decoded(packet);
+    else this.#begin(data);
+  }
+
+  override destroy(): void {
+    this.#hold(0);
+    super.destroy();
+  }
+
+  #decoded(packet: object): void {
+    (this as unknown as DecoderInternals).emitReserved("decoded", packet);
   }
 
   /** Takes a packet that is kept for a while, parsed: a handshake, or what attachments are to come for. */
   #begin(text: string): void {
-    if (text.length > longestHeadChars && !/^[234]/.test(text)) {
+    if (text.length > longestHeadChars && !/^[23]/.test(text)) {
       throw new Error("the head of the packet is larger than it may be");
     }
-    this.comingBytes = text.length;
-    super.add(text);
+    if (!/^[56]/.test(text)) {
+      super.add(text);
+      return;
+    }
+    const awaited = new AwaitedPacket(text, this.#connection);
+    if (text[0] === "5" && !this.#bounds.isApplications(namespaceOf(text))) {
+      awaited.skipped = attachmentsOf(text);
+      this.awaited = awaited;
+      this.#hold(text.length);
+    } else {
+      super.add(awaited.head);
+      this.awaited = awaited;
+      this.#hold(text.length * jsonFactor);
+    }
   }
 
   /** Takes an attachment; the stock decoder bounds how many there are, and each, but not all together. */
   #attach(data: Buffer): void {
-    this.comingBytes = (this.comingBytes ?? 0) + data.byteLength;
-    if (this.comingBytes > this.maxBytes) throw new Error("the packet is larger than it may be");
-    super.add(data);
+    const { awaited } = this;
+    if (!awaited) throw new Error("an attachment came that no packet has announced");
+    awaited.bytes += data.byteLength;
+    if (awaited.bytes > this.#bounds.maxPayloadBytes) throw new Error("the packet is larger than it may be");
+    if (awaited.skipped > 0) {
+      if (--awaited.skipped > 0) return;
+      this.#hold(0);
+      this.#decoded(binaryEvent(awaited.head));
+      return;
+    }
+    this.#hold(awaited.heldBytes + data.byteLength + chunkBytes);
+    super.add(ownMemory(data));
+    if (!(this as unknown as DecoderInternals).reconstructor) this.#hold(0);
+  }
+
+  #hold(bytes: number): void {
+    if (this.awaited) this.#connection?.server.inbound.hold(this.awaited, bytes);
+    if (bytes === 0) this.awaited = undefined;
   }
 
   #event(text: string): object | undefined {
-    if (text.charCodeAt(0) !== two || (this as unknown as DecoderInternals).reconstructor) return undefined;
+    if (text.charCodeAt(0) !== two) return undefined;
     let at = 1;
     let nsp = "/";
     if (text.charCodeAt(1) === slash) {
@@ -69,11 +139,11 @@ export class FastDecoder extends Decoder {
   }
 }
 
-/** The decoder of a server whose clients may send packets of so many bytes. */
-export function decoderFor(maxBytes: number): typeof FastDecoder {
+/** The decoder class of a server; `newest` is the connection that a decoder is being made for. */
+export function decoderFor(bounds: DecoderBounds, newest: () => EngineSocket | undefined): typeof Decoder {
   return class extends FastDecoder {
-    override get maxBytes(): number {
-      return maxBytes;
+    constructor() {
+      super(bounds, newest());
     }
   };
 }

@@ -4,14 +4,13 @@ import { sparePackets } from "../limits.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { Flood } from "./flood.ts";
 import { type Data, frame } from "./frame.ts";
+import { InboundMemory } from "./inbound.ts";
 import { clientsOf, type EngineRequest, type SocketInternals, stockSendPacket, trim } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
 import { slim } from "./request.ts";
 import { isUpgradable } from "./session-guard.ts";
-
-/** The server class of `ws`. */
-const stockWsEngine = new Server().opts.wsEngine;
+import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
 
 /** A transport, and whose it is; while a handshake is going on, nobody's. */
 type Owned = Transport & { connection?: EngineSocket | undefined };
@@ -31,7 +30,9 @@ export type EngineSocket = SocketInternals & {
 };
 
 /** What one connection, and all, may send and leave. */
-export interface EngineBounds extends BacklogBounds {
+export interface EngineBounds extends BacklogBounds, ReceiveBounds {
+  /** What was received in part, of all connections together. */
+  inboundMemoryMaxBytes: number;
   eventsPerSecond: number;
   eventsBurst: number;
 }
@@ -50,6 +51,12 @@ export interface Traffic {
 export class Engine extends Server {
   readonly backlog: Backlog;
   readonly flood: Flood;
+  readonly inbound: InboundMemory;
+  readonly bounds: ReceiveBounds;
+  /** The connection that came last; Socket.IO makes its decoder within the event that tells of it. */
+  newest: EngineSocket | undefined;
+  /** Ends a session that sends a packet in too many parts, or holds too much of one. */
+  readonly endUnfinished: (connection: EngineSocket) => void;
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
   /** The most that an outbox collects before it is written, in bytes. */
   readonly longestBatchBytes: number;
@@ -60,7 +67,12 @@ export class Engine extends Server {
   readonly onEnding: (reason: Ending) => void;
 
   constructor(options: ServerOptions, bounds: EngineBounds, onEnding: (reason: Ending) => void) {
-    super(options);
+    const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
+    const endUnfinished = (connection: EngineSocket) => end(connection, "unfinished packet");
+    super({ ...options, wsEngine: boundedWebSocketServer({ memory: inbound, bounds, end: endUnfinished }) });
+    this.inbound = inbound;
+    this.bounds = bounds;
+    this.endUnfinished = endUnfinished;
     const { eventsPerSecond, eventsBurst } = bounds;
     const most = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
     this.flood = new Flood(most, (connection) => end(connection, "rate limited"));
@@ -68,6 +80,7 @@ export class Engine extends Server {
     this.longestBatchBytes = bounds.outboxMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
     this.on("connection", (connection: EngineSocket) => {
+      this.newest = connection;
       trim(connection, "cleanupFn", "sentCallbackFn");
       connection.sendPacket = sendPacket;
       connection.on = on;
@@ -106,13 +119,12 @@ export class Engine extends Server {
   }
 
   #transportFor(name: "polling" | "websocket", request: EngineRequest): Owned {
-    // With compression, or another implementation of WebSockets than `ws`, the stock transport is the one to use.
-    const { perMessageDeflate, wsEngine } = this.opts;
-    if (name === "websocket" && !perMessageDeflate && wsEngine === stockWsEngine) {
+    // With compression the stock transport is the one to use.
+    if (name === "websocket" && !this.opts.perMessageDeflate) {
       return new OutboxTransport(request);
     }
     const transport = super.createTransport(name, request) as Owned;
-    if (name === "polling") tame(transport, this.traffic);
+    if (name === "polling") tame(transport, this.traffic, request._query.j !== undefined);
     if (name === "polling" && wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }

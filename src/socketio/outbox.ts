@@ -5,12 +5,16 @@ import { Batch } from "./batch.ts";
 import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
 import type { EngineRequest, TransportPacket } from "./internals.ts";
+import { type Incoming, takeIncoming } from "./websocket-server.ts";
 
 /** The time a client has to answer the close of its connection. */
 const longestCloseMs = 1_000;
 
 /** What may wait in a WebSocket that is not its connection's transport yet, in bytes. */
 const longestProbeBytes = 65_536;
+
+/** How `ws` calls a message in more fragments or chunks than it may come in. */
+const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
 
 const owner = Symbol("transport");
 type Owned<T> = T & { [owner]?: OutboxTransport };
@@ -40,6 +44,8 @@ export class OutboxTransport extends Transport {
     super(request);
     this.socket = request.websocket as typeof this.socket;
     this.tcp = request.socket;
+    const incoming: Incoming | undefined = takeIncoming(this.socket);
+    if (incoming) incoming.transport = this;
     this.socket[owner] = this;
     this.tcp[owner] = this;
     this.socket.on("message", heard);
@@ -123,7 +129,7 @@ export class OutboxTransport extends Transport {
     const { connection } = this;
     if (connection) {
       connection.server.traffic.bytesIn += data.length;
-      if (!connection.server.flood.admits(connection)) return;
+      if (connection.ending) return;
     }
     this.onData(isBinary ? data : data.toString());
   }
@@ -136,8 +142,11 @@ export class OutboxTransport extends Transport {
     }
   }
 
-  fail(error: Error): void {
-    this.onError("websocket error", error);
+  fail(error: Error & { code?: string }): void {
+    const { connection } = this;
+    if (connection?.transport === this && error.code === tooManyParts)
+      connection.server.endUnfinished(connection);
+    else this.onError("websocket error", error);
   }
 
   end(): void {

@@ -100,6 +100,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.count]),
     traffic: serving.traffic,
     outboxes: serving.outboxes,
+    inboundBytes: serving.inboundBytes,
   });
 
   app.decorate("io", io);

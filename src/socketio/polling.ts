@@ -1,10 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { readBody } from "./body.ts";
 import type { EngineSocket, Traffic } from "./engine.ts";
-import type { PollingInternals } from "./internals.ts";
+import type { Unfinished } from "./inbound.ts";
+import type { PayloadCodec, PollingInternals } from "./internals.ts";
+import { Pace } from "./pace.ts";
+import { countPackets, decodePayload3, type Payload, turnsOf } from "./payload.ts";
 
 /** Engine.IO's polling transport with what is kept of it here. */
-type Internals = Polling & PollingInternals & { once(event: "close", listener: () => void): void };
+type Internals = Polling &
+  PollingInternals & {
+    once(event: "close", listener: () => void): void;
+    /** Once it has posted something. */
+    pace?: Pace;
+  };
 
 /** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
 export interface Polling {
@@ -41,7 +49,7 @@ const longestCloseMs = 1_000;
  * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. It keeps
  * the session of one who has ceased to poll for half a minute, and reads payloads of however many packets.
  */
-export function tame(transport: object, traffic: Traffic): void {
+export function tame(transport: object, traffic: Traffic, isJsonp: boolean): void {
   const internals = transport as Internals;
   internals.unreadBytes = 0;
   internals.closeTimeout = longestCloseMs;
@@ -50,17 +58,9 @@ export function tame(transport: object, traffic: Traffic): void {
     // One who does not take the last answer would hold it for ever.
     if (res) setTimeout(() => res.destroy(), longestCloseMs).unref();
   });
-  const { doWrite, onData, onPacket } = internals;
-  internals.onData = function (data) {
-    traffic.bytesIn += Buffer.byteLength(data);
-    // Engine.IO 4 splits a payload before it looks at a packet of it.
-    if (this.protocol === 4 && !admits(this, 1 + separatorsIn(data))) return;
-    onData.call(this, data);
-  };
-  internals.onPacket = function (packet) {
-    if (this.protocol === 3 && !admits(this)) throw flooded;
-    onPacket.call(this, packet);
-  };
+  const { doWrite } = internals;
+  if (internals.protocol === 3) internals.parser = codec3(internals.parser);
+  if (isJsonp) countDecoded(internals);
   internals.onDataRequest = takePost;
   internals.doWrite = function (data, options, done) {
     const { res } = this;
@@ -79,31 +79,27 @@ export function tame(transport: object, traffic: Traffic): void {
   };
 }
 
-/** Ends the reading of a payload with too many packets. */
-const flooded = new Error("too many packets");
-
-function unlessFlooded(action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (error !== flooded) throw error;
-  }
+/** The codec of Engine.IO 3, with a quick way to decode payloads. */
+function codec3(stock: PayloadCodec): PayloadCodec {
+  const decode = (packet: Payload) => stock.decodePacket(packet, undefined, false);
+  quickCodec3 ??= { ...stock, decodePayload: (payload, take) => decodePayload3(payload, decode, take) };
+  return quickCodec3;
 }
 
-function admits({ connection }: Polling, packets?: number): boolean {
-  return !connection || connection.server.flood.admits(connection, packets);
+/** By JSONP a payload is the field of a form, which is decoded before its packets can be counted. */
+function countDecoded(transport: Internals): void {
+  const { parser } = transport;
+  const decodePayload: PayloadCodec["decodePayload"] = (payload, take) => {
+    const { connection, protocol } = transport;
+    const isAdmitted = connection?.server.flood.admits(connection, countPackets(payload, protocol));
+    return isAdmitted ? parser.decodePayload(payload, take) : [];
+  };
+  transport.parser = { ...parser, decodePayload };
 }
 
-/** How many packets a payload of Engine.IO 4 has beyond the first. */
-function separatorsIn(payload: string | Buffer): number {
-  let count = 0;
-  for (let at = payload.indexOf(separator); at >= 0; at = payload.indexOf(separator, at + 1)) count++;
-  return count;
-}
+let quickCodec3: PayloadCodec | undefined;
 
-const separator = "\x1e";
-
-/** Takes a post as the stock transport does, but for the way that its body is kept. */
+/** Takes a post as the stock transport does, but for the way that its body is kept and read. */
 function takePost(this: Internals, request: IncomingMessage, response: ServerResponse): void {
   const isBinary = request.headers["content-type"] === "application/octet-stream";
   if (this.dataReq || (isBinary && this.protocol === 4)) {
@@ -113,7 +109,9 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
   }
   this.dataReq = request;
   this.dataRes = response;
+  const body = new Body(this);
   const release = () => {
+    body.release();
     request.off("close", cutShort);
     this.dataReq = null;
     this.dataRes = null;
@@ -123,14 +121,63 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
     this.onError("data request connection closed prematurely");
   };
   request.on("close", cutShort);
-  readBody(request, this.maxHttpBufferSize, (body) => {
-    if (body === undefined) response.writeHead(413).end();
-    else {
-      unlessFlooded(() => this.onData(isBinary ? body : body.toString()));
+  readBody(request, this.maxHttpBufferSize, body.hold, (bytes) => {
+    if (bytes === undefined) {
+      response.writeHead(413).end();
+      return release();
+    }
+    readInTurns(this, isBinary ? bytes : bytes.toString(), () => {
       // text/html, since some browsers offer text/plain as a download.
       response.writeHead(200, this.headers(request, { "Content-Type": "text/html", "Content-Length": "2" }));
       response.end("ok");
-    }
-    release();
+      release();
+    });
   });
+}
+
+/** Reads a payload, giving others their turn, and no faster than a connection may send. */
+function readInTurns(transport: Internals, payload: Payload, done: () => void): void {
+  const { protocol } = transport;
+  const connection = transport.connection as EngineSocket;
+  const bytes = Buffer.byteLength(payload);
+  const { flood, traffic, bounds } = connection.server;
+  traffic.bytesIn += bytes;
+  if (!flood.admits(connection, countPackets(payload, protocol))) {
+    done();
+    return;
+  }
+  const now = performance.now();
+  transport.pace ??= new Pace(bounds.bytesPerSecond, now);
+  const waitMs = transport.pace.take(bytes, now);
+  const turns = turnsOf(payload, protocol);
+  const next = () => {
+    const turn = turns.shift();
+    if (turn !== undefined && !connection.ending && transport.readyState !== "closed") transport.onData(turn);
+    if (turns.length > 0) setImmediate(next);
+    else if (waitMs > 0) setTimeout(done, waitMs);
+    else done();
+  };
+  next();
+}
+
+/** The memory of a post whose end has not come. */
+class Body implements Unfinished {
+  heldBytes = 0;
+  heldSince = 0;
+  readonly #transport: Internals;
+
+  constructor(transport: Internals) {
+    this.#transport = transport;
+  }
+
+  readonly hold = (bytes: number): void => this.#transport.connection?.server.inbound.hold(this, bytes);
+
+  release(): void {
+    this.hold(0);
+  }
+
+  evict(): void {
+    const { connection } = this.#transport;
+    connection?.server.endUnfinished(connection);
+  }
 }

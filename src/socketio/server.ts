@@ -2,6 +2,7 @@ import { Server as StockEngine } from "engine.io";
 import { Server, type Socket, type Namespace as SocketIONamespace } from "socket.io";
 import { Encoder, PacketType } from "socket.io-parser";
 import type { Ending } from "../errors.ts";
+import { longestEventChars } from "../limits.ts";
 import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
 import type { Deliver, OwnCopy } from "../rooms/rooms.ts";
@@ -31,7 +32,9 @@ export interface ServerOptions extends EngineBounds {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   handshakeTimeoutMs: number;
-  maxPayloadBytes: number;
+  maxTextChars: number;
+  /** Those whose events are no larger than their texts may be; on others an application decides. */
+  namespaces?: readonly { name: string }[];
 }
 
 /** A Socket.IO server, its engine, and what the rest of the edge needs of the two. */
@@ -46,6 +49,8 @@ export interface Serving {
   traffic(): Traffic;
   /** What was sent and not taken, in bytes: of all, and of the worst. */
   outboxes(): { total: number; worst: number };
+  /** What was received in part, in bytes. */
+  inboundBytes(): number;
 }
 
 /** The longest that an upgrade to a WebSocket may take. */
@@ -62,6 +67,8 @@ const engineOptions = ({
   pingInterval: pingIntervalMs,
   pingTimeout: pingTimeoutMs,
   maxHttpBufferSize: maxPayloadBytes,
+  // Each answer that is compressed takes some 270 kB outside every bound; a proxy may compress.
+  httpCompression: false,
 });
 
 /**
@@ -71,10 +78,20 @@ const engineOptions = ({
  */
 export function fast(options: ServerOptions, onEnding: (reason: Ending) => void): Serving {
   const engine = new Engine(engineOptions(options), options, onEnding);
+  const own = new Set(options.namespaces?.map(({ name }) => name));
+  const applications = new Set(own.has("/") ? [] : ["/"]);
+  const decoderBounds = {
+    maxPayloadBytes: options.maxPayloadBytes,
+    maxEventChars: longestEventChars(options.maxTextChars),
+    isApplications: (namespace: string) => applications.has(namespace),
+  };
   const io: SocketIOServer = new Server({
     adapter: OutboxAdapter,
-    parser: { Encoder, Decoder: decoderFor(options.maxPayloadBytes) },
+    parser: { Encoder, Decoder: decoderFor(decoderBounds, () => engine.newest) },
     connectTimeout: options.handshakeTimeoutMs,
+  });
+  io.on("new_namespace", ({ name }) => {
+    if (!own.has(name)) applications.add(name);
   });
   io.bind(engine);
   return {
@@ -84,6 +101,7 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
     end: ({ conn }, reason) => end(conn as never as EngineSocket, reason),
     traffic: () => engine.traffic,
     outboxes: () => engine.backlog.bytes,
+    inboundBytes: () => engine.inbound.bytes,
   };
 }
 
@@ -123,5 +141,6 @@ export function stock(options: ServerOptions): Serving {
     end: ({ conn }) => conn.close(),
     traffic: () => ({ bytesIn: 0, bytesOut: 0 }),
     outboxes: () => ({ total: 0, worst: 0 }),
+    inboundBytes: () => 0,
   };
 }

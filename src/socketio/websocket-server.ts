@@ -1,0 +1,153 @@
+import type { Duplex } from "node:stream";
+import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import type { EngineSocket } from "./engine.ts";
+import { chunkBytes, FrameScanner, slabBytes } from "./frame-scanner.ts";
+import type { InboundMemory, Unfinished } from "./inbound.ts";
+import type { OutboxTransport } from "./outbox.ts";
+import { Pace } from "./pace.ts";
+
+/** What a client may send through one WebSocket, in bytes. */
+export interface ReceiveBounds {
+  /** Sustained rate of one connection; more is read later. */
+  bytesPerSecond: number;
+  maxPayloadBytes: number;
+}
+
+/** What all WebSockets of a server share. */
+interface Receiving {
+  memory: InboundMemory;
+  bounds: ReceiveBounds;
+  /** Ends a session that is over a bound. */
+  end(connection: EngineSocket): void;
+}
+
+/** Fragments of one message: some clients send a large message in pieces of 4 kB. */
+export const maxFragments = (maxPayloadBytes: number) => Math.max(64, Math.ceil(maxPayloadBytes / 4_096));
+
+/** Chunks of one frame: no network cuts a large message into segments smaller than 512 bytes. */
+export const maxBufferedChunks = (maxPayloadBytes: number) => 64 + Math.ceil(maxPayloadBytes / 512);
+
+/** Two chunks as large as Node reads them: that in which a message began, and that in which it ends. */
+const edgeBytes = 131_072;
+
+/** What one unfinished message may take with all that `ws` admits, and with some control frames in between. */
+const maxUnfinishedBytes = (maxPayloadBytes: number) =>
+  2 * maxPayloadBytes +
+  maxBufferedChunks(maxPayloadBytes) * chunkBytes +
+  maxFragments(maxPayloadBytes) * slabBytes +
+  edgeBytes;
+
+/** How much is read of one connection before others have their turn. */
+const turnBytes = 131_072;
+
+/** Frames that a WebSocket may send which no session has taken up, or any longer. */
+const spareFrames = 64;
+
+/** What arrives through one WebSocket, followed before `ws` reads it. */
+export class Incoming extends FrameScanner implements Unfinished {
+  heldBytes = 0;
+  heldSince = 0;
+  /** Whose WebSocket it is, once it is somebody's. */
+  transport: OutboxTransport | undefined = undefined;
+  readonly #ws: WebSocket;
+  readonly #receiving: Receiving;
+  #pace: Pace | undefined = undefined;
+  #unpacedBytes = 0;
+  #unownedFrames = 0;
+
+  constructor(ws: WebSocket, receiving: Receiving) {
+    super();
+    this.#ws = ws;
+    this.#receiving = receiving;
+  }
+
+  read(chunk: Buffer): void {
+    const frames = this.scan(chunk);
+    const connection = this.transport?.connection;
+    if (connection) connection.server.flood.admits(connection, frames);
+    else this.#countUnowned(frames);
+    if (this.unfinishedBytes !== this.heldBytes) this.#hold(this.unfinishedBytes);
+    this.#unpacedBytes += chunk.length;
+    if (this.#unpacedBytes >= turnBytes) this.#rest();
+  }
+
+  /** The connection is gone, and what it held with it. */
+  release(): void {
+    this.#hold(0);
+  }
+
+  evict(): void {
+    const connection = this.transport?.connection;
+    if (connection?.transport === this.transport) this.#receiving.end(connection as EngineSocket);
+    // One that only asks to become the transport of a session.
+    else this.#ws.terminate();
+  }
+
+  #countUnowned(frames: number): void {
+    this.#unownedFrames += frames;
+    if (this.#unownedFrames > spareFrames) this.#ws.terminate();
+  }
+
+  #hold(bytes: number): void {
+    const { memory, bounds } = this.#receiving;
+    memory.hold(this, bytes);
+    if (bytes > maxUnfinishedBytes(bounds.maxPayloadBytes)) this.evict();
+  }
+
+  /** Reads no more in this turn, or until the rate allows it. */
+  #rest(): void {
+    const now = performance.now();
+    this.#pace ??= new Pace(this.#receiving.bounds.bytesPerSecond, now);
+    const waitMs = this.#pace.take(this.#unpacedBytes, now);
+    this.#unpacedBytes = 0;
+    this.#ws.pause();
+    const resume = () => this.#ws.resume();
+    if (waitMs > 0) setTimeout(resume, waitMs);
+    else setImmediate(resume);
+  }
+}
+
+const incoming = new WeakMap<WebSocket, Incoming>();
+
+/** What arrives through a WebSocket of {@link boundedWebSocketServer}, for the one who takes it up. */
+export function takeIncoming(ws: WebSocket): Incoming | undefined {
+  const found = incoming.get(ws);
+  incoming.delete(ws);
+  return found;
+}
+
+/** The server class of `ws` with bounds on what a half-received message may take, as Engine.IO's `wsEngine`. */
+export function boundedWebSocketServer(
+  receiving: Receiving,
+): new (
+  options: ServerOptions,
+) => WebSocketServer {
+  const { maxPayloadBytes } = receiving.bounds;
+  const parts = {
+    maxFragments: maxFragments(maxPayloadBytes),
+    maxBufferedChunks: maxBufferedChunks(maxPayloadBytes),
+  };
+  return class extends WebSocketServer {
+    constructor(options: ServerOptions) {
+      super({ ...options, ...parts });
+    }
+
+    override handleUpgrade(
+      ...[request, tcp, head, done]: Parameters<WebSocketServer["handleUpgrade"]>
+    ): void {
+      super.handleUpgrade(request, tcp, head, (ws, asked) => {
+        follow(ws, tcp, receiving);
+        done(ws, asked);
+      });
+    }
+  };
+}
+
+/** Nothing was read yet, so that the scanner begins where `ws` does. */
+function follow(ws: WebSocket, tcp: Duplex, receiving: Receiving): void {
+  const arriving = new Incoming(ws, receiving);
+  incoming.set(ws, arriving);
+  // Before `ws`: what is too much is counted before it is read.
+  tcp.prependListener("data", (chunk: Buffer) => arriving.read(chunk));
+  tcp.once("close", () => arriving.release());
+}
