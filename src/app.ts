@@ -74,6 +74,9 @@ const longestCloseMs = 1_000;
 const longestRequestMs = 60_000;
 const lookEveryMs = 2_000;
 
+/** Of a request to the page or to what operators ask. */
+const longestBodyBytes = 1_024;
+
 /** What the whole server takes beside the plugin's options. */
 export type BuildOptions = RoomcastOptions &
   Partial<Pick<Settings, "host" | "operationsPort" | "tlsCert" | "tlsKey">>;
@@ -96,10 +99,12 @@ export async function build(
     connectionsCheckingInterval: Math.min(lookEveryMs, handshakeTimeoutMs),
   };
   const logController = new LogController({ disableRequestLogging: true });
+  // No route takes a body, but Fastify would collect one before it answers 404.
+  const bodyLimit = longestBodyBytes;
   const app = (
     tlsCert !== undefined && tlsKey !== undefined
-      ? Fastify({ logger, logController, https: { ...http, ...readCertificate(tlsCert, tlsKey) } })
-      : Fastify({ logger, logController, http })
+      ? Fastify({ logger, logController, bodyLimit, https: { ...http, ...readCertificate(tlsCert, tlsKey) } })
+      : Fastify({ logger, logController, bodyLimit, http })
   ) as FastifyInstance;
   // The files that a process may open are few.
   app.server.maxConnections = tcpConnections(maxConnections);
@@ -120,7 +125,7 @@ export async function build(
 /** Serves operators on a port of their own, from before the server listens until after it has closed. */
 function serveApart(app: FastifyInstance, host: string, port: number): void {
   const { metrics, health } = app;
-  const apart = Fastify();
+  const apart = Fastify({ bodyLimit: longestBodyBytes });
   apart.register(operations, { metrics, health, loopbackOnly: false });
   app.addHook("onReady", async () => {
     app.log.info(`metrics and health are at ${await apart.listen({ host, port })}`);

@@ -120,6 +120,7 @@ test("what clients did is what the metrics say", async (t) => {
     roomcast_handler_seconds_count: 13,
     roomcast_outbox_bytes: 0,
     roomcast_outbox_worst_bytes: 0,
+    roomcast_inbound_bytes: 0,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(values.get(name), value, name);
   for (const name of ["received_bytes_total", "sent_bytes_total"]) {

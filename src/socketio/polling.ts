@@ -113,6 +113,7 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
   const release = () => {
     body.release();
     request.off("close", cutShort);
+    response.off("close", cutShort);
     this.dataReq = null;
     this.dataRes = null;
   };
@@ -126,6 +127,10 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
       response.writeHead(413).end();
       return release();
     }
+    // A request that was read whole is closed, too.
+    request.off("close", cutShort);
+    response.on("close", cutShort);
+    body.release();
     readInTurns(this, isBinary ? bytes : bytes.toString(), () => {
       // text/html, since some browsers offer text/plain as a download.
       response.writeHead(200, this.headers(request, { "Content-Type": "text/html", "Content-Length": "2" }));
