@@ -13,6 +13,7 @@ import type { RoomSettings, Settings } from "./config/settings.ts";
 import { Health } from "./health.ts";
 import { operations } from "./http/operations.ts";
 import { page } from "./http/page.ts";
+import type { KeyLog } from "./key-set.ts";
 import { answerTimeMs, overloadDelayMs, tcpConnections } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { chat } from "./namespaces/chat.ts";
@@ -49,7 +50,8 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
     const health = new Health();
     const metrics = new Metrics();
     health.heed(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
-    await app.register(socketio, { ...settings, namespaces: namespaces(settings), metrics, health });
+    await app.register(socketio, { ...settings, namespaces: namespaces(settings, app.log), metrics, health });
+    app.addHook("onListen", () => app.log.info(whoMayConnect(settings)));
     app.decorate("metrics", metrics.registry);
     app.decorate("health", health);
     app.addHook("onClose", async () => metrics.close());
@@ -57,10 +59,16 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
   { name: "roomcast", fastify: "5.x" },
 );
 
+function whoMayConnect({ authSecret, authJwks }: RoomSettings): string {
+  if (authSecret !== undefined) return "tokens are required: signed with --auth-secret";
+  if (authJwks !== undefined) return `tokens are required: signed with the keys of ${authJwks}`;
+  return "no tokens are required: a userId is whatever a client says";
+}
+
 /** Every namespace, with rooms of its own. */
-export function namespaces(settings: RoomSettings) {
+export function namespaces(settings: RoomSettings, log: KeyLog) {
   const { maxTextChars, maxRooms } = settings;
-  const setup = { maxTextChars, authority: authority(settings) };
+  const setup = { maxTextChars, authority: authority(settings, log) };
   return [
     root({ ...setup, rooms: new Rooms("/", maxRooms) }),
     chat({ ...setup, rooms: new Rooms("/chat", maxRooms) }),

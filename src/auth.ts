@@ -1,14 +1,6 @@
-import { readFileSync } from "node:fs";
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  errors,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  type JWTVerifyOptions,
-  jwtVerify,
-} from "jose";
-import { ClientError, SettingError } from "./errors.ts";
+import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
+import { ClientError } from "./errors.ts";
+import { type KeyLog, keySet, publicKeyAlgorithms } from "./key-set.ts";
 import { clockSkewSeconds, longestTokenChars } from "./limits.ts";
 import type { Authority, Grant } from "./namespaces/grant.ts";
 
@@ -24,17 +16,15 @@ export interface AuthOptions {
   handlerTimeoutMs: number;
 }
 
-/** Signatures by a key pair. None of these is HMAC: a public key is never taken for a secret. */
-const publicKeyAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
-
 /**
  * Who may come in, by JSON Web Tokens (RFC 7519).
  *
  * @returns undefined where no token is asked for
- * @throws {SettingError} for a file of keys that cannot be read
+ * @param log hears when keys cannot be fetched from a URL
+ * @throws {SettingError} for a file of keys that cannot be used
  */
-export function authority(options: AuthOptions): Authority | undefined {
-  const keys = keysOf(options);
+export function authority(options: AuthOptions, log: KeyLog): Authority | undefined {
+  const keys = keysOf(options, log);
   if (!keys) return undefined;
   const { authIssuer, authAudience, authGraceMs } = options;
   const rules: JWTVerifyOptions = {
@@ -53,28 +43,14 @@ export function authority(options: AuthOptions): Authority | undefined {
   };
 }
 
-function keysOf({ authSecret, authJwks, handlerTimeoutMs }: AuthOptions) {
+function keysOf({ authSecret, authJwks, handlerTimeoutMs }: AuthOptions, log: KeyLog) {
   if (authSecret !== undefined) {
     const secret = new TextEncoder().encode(authSecret);
     return { key: (async () => secret) as JWTVerifyGetKey, algorithms: ["HS256"] };
   }
   if (authJwks === undefined) return undefined;
-  const key: JWTVerifyGetKey = /^https?:/.test(authJwks)
-    ? createRemoteJWKSet(new URL(authJwks), { timeoutDuration: handlerTimeoutMs })
-    : createLocalJWKSet(keySet(authJwks));
+  const key = keySet(authJwks, handlerTimeoutMs, log);
   return { key, algorithms: publicKeyAlgorithms };
-}
-
-function keySet(path: string): Parameters<typeof createLocalJWKSet>[0] {
-  try {
-    const { keys } = JSON.parse(readFileSync(path, "utf8"));
-    if (Array.isArray(keys)) return { keys };
-  } catch (error) {
-    throw new SettingError(
-      `--auth-jwks: ${path} cannot be read as a JSON Web Key Set: ${(error as Error).message}.`,
-    );
-  }
-  throw new SettingError(`--auth-jwks: ${path} is no JSON Web Key Set: it has no array "keys".`);
 }
 
 /** Nobody is told why a signature failed; only that a token has expired, for that one can mend. */
@@ -83,6 +59,8 @@ async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyO
     return (await jwtVerify(token, key, options)).payload;
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new ClientError("token_expired");
+    // Keys could not be fetched, which is logged already.
+    if (error instanceof ClientError) throw error;
     if (error instanceof errors.JWKSTimeout) throw new ClientError("timeout");
     if (isOfTheKeys(error)) throw error;
     throw new ClientError("unauthorized");

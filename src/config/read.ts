@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
-import ipaddr from "ipaddr.js";
 import { SettingError } from "../errors.ts";
+import { isKeySource, isProxy } from "./formats.ts";
 import { closest } from "./closest.ts";
 import { RoomSettings, Settings } from "./settings.ts";
 
@@ -20,11 +20,8 @@ const facts = Settings.properties as object as Record<string, Facts>;
 const units = { Ms: " of milliseconds", Bytes: " of bytes", Chars: " of characters" };
 
 const ajv = new Ajv({ useDefaults: true });
-const proxyNames = new Set(["loopback", "linklocal", "uniquelocal"]);
-ajv.addFormat(
-  "proxy",
-  (proxy) => proxyNames.has(proxy) || ipaddr.isValid(proxy) || ipaddr.isValidCIDR(proxy),
-);
+ajv.addFormat("proxy", isProxy);
+ajv.addFormat("key-source", isKeySource);
 const validSettings = ajv.compile<Settings>(Settings);
 const validRoomSettings = ajv.compile<RoomSettings>(RoomSettings);
 
@@ -47,7 +44,8 @@ export const settingRows: readonly SettingRow[] = Object.entries(facts).map(([na
 }));
 
 /**
- * The settings of the command: flags, then variables (an empty one counts as left out), then defaults.
+ * The settings of the command: flags, then variables, then defaults. An empty variable counts as left out, except one
+ * that asks for tokens.
  *
  * @param args the command's arguments, without `--help` and `--version`
  * @throws {SettingError} for a flag that does not exist, a value that is out of bounds, or two that contradict
@@ -58,7 +56,8 @@ export function readSettings(args: string[], env: Record<string, string | undefi
   const sources: Record<string, string> = {};
   for (const [name, fact] of Object.entries(facts)) {
     const flag = flags.get(flagOf(name));
-    const value = flag ?? (env[variableOf(name)] || undefined);
+    const variable = env[variableOf(name)];
+    const value = flag ?? (asksForTokens.has(name) ? variable : variable || undefined);
     if (value === undefined) continue;
     given[name] = parsed(value, fact);
     sources[name] = flag === undefined ? variableOf(name) : `--${flagOf(name)}`;
@@ -117,13 +116,35 @@ function filled<T extends RoomSettings>(
   given: Readonly<Record<string, unknown>>,
   sourceOf: (name: string) => string,
 ): T {
+  for (const name of asksForTokens) mustNotBeEmpty(given, name, sourceOf);
   const settings: unknown = { ...given };
   if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, sourceOf);
   if (settings.maxTextChars >= settings.maxPayloadBytes)
     throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
   if (settings.authSecret !== undefined && settings.authJwks !== undefined)
     throw new SettingError(`Give ${sourceOf("authSecret")} or ${sourceOf("authJwks")}, not both.`);
+  for (const name of ["authIssuer", "authAudience"] as const) {
+    if (settings[name] === undefined || settings.authSecret !== undefined || settings.authJwks !== undefined)
+      continue;
+    throw new SettingError(
+      `${sourceOf(name)} asks for tokens: give ${sourceOf("authSecret")} or ${sourceOf("authJwks")}, too.`,
+    );
+  }
   return settings;
+}
+
+/** Settings whose loss, as by a failed `$(…)` in a script, would let clients in that have no valid token. */
+const asksForTokens: ReadonlySet<string> = new Set(["authSecret", "authJwks", "authIssuer", "authAudience"]);
+
+function mustNotBeEmpty(
+  given: Readonly<Record<string, unknown>>,
+  name: string,
+  sourceOf: (name: string) => string,
+): void {
+  if (!Object.hasOwn(given, name)) return;
+  const value = given[name];
+  if (value === undefined || (typeof value === "string" && value.trim() === ""))
+    throw new SettingError(`${sourceOf(name)} is empty: leave it out where no token is asked for.`);
 }
 
 function refused(
@@ -140,10 +161,9 @@ function refused(
   const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
   const shown = typeof value === "string" ? JSON.stringify(value) : value;
   const wanted = expected(name, facts[name] as Facts);
-  // A key is not for a terminal or a log, however wrong it is.
-  return new SettingError(
-    `${sourceOf(name)} must be ${wanted}${name === "authSecret" ? "" : `, not ${shown}`}.`,
-  );
+  // A key or password is not for a terminal or a log, however wrong it is.
+  const isSecret = name === "authSecret" || (name === "authJwks" && String(value).includes("@"));
+  return new SettingError(`${sourceOf(name)} must be ${wanted}${isSecret ? "" : `, not ${shown}`}.`);
 }
 
 function expected(name: string, { title, enum: choices, minimum, maximum }: Facts): string {

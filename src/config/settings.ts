@@ -75,9 +75,12 @@ const roomSettings = {
     "Key of the tokens (HS256) a client must show; safer as a variable",
     32,
   ),
-  authJwks: text(
-    "a URL or the path of a file",
-    "Public keys of the tokens (RS256, ES256, …) a client must show",
+  authJwks: Type.Optional(
+    Type.String({
+      title: "an http or https URL without a password, or the path of a file",
+      description: "Public keys of the tokens (RS256, ES256, …) a client must show",
+      format: "key-source",
+    }),
   ),
   authIssuer: text(
     "as tokens have it in iss",

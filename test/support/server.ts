@@ -29,7 +29,7 @@ async function buildOnStock(options: BuildOptions): Promise<FastifyInstance> {
   const settings = readOptions(options);
   await app.register(socketio, {
     ...settings,
-    namespaces: namespaces(settings),
+    namespaces: namespaces(settings, app.log),
     metrics: new Metrics(),
     health: new Health(),
     makeServer: stock,

@@ -1,0 +1,24 @@
+import { isIP } from "node:net";
+import proxyAddr from "@fastify/proxy-addr";
+
+const proxyNames = new Set(["loopback", "linklocal", "uniquelocal"]);
+
+/** Whether the gate can trust this proxy: an address in its full form, a network, or a name of several networks. */
+export function isProxy(proxy: string): boolean {
+  if (proxyNames.has(proxy)) return true;
+  if (isIP(proxy.replace(/\/.*$/s, "")) === 0) return false;
+  try {
+    proxyAddr.compile([proxy]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether keys can be read from here: an http or https URL without a password, or else a path. */
+export function isKeySource(source: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return source.trim() !== "";
+  if (!URL.canParse(source)) return false;
+  const { protocol, username, password } = new URL(source);
+  return /^https?:$/.test(protocol) && !username && !password;
+}
