@@ -24,7 +24,7 @@ export const tcpConnections = (sessions: number): number => 2 * sessions + 100;
 export const answerTimeMs = (outboxAgeMs: number): number => Math.min(2 * outboxAgeMs, longestTimerMs);
 
 /** How often the same thing about the same address is logged, in milliseconds. */
-export const logRepeatMs = 10_000;
+export const logRepeatMs = 5_000;
 
 /** The length of a token beyond which it is not looked at, in characters. */
 export const longestTokenChars = 8_192;

@@ -8,6 +8,7 @@ import { help } from "./config/help.ts";
 import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { SettingError } from "./errors.ts";
+import { longestTimerMs } from "./limits.ts";
 import { terminalLog } from "./terminal-log.ts";
 
 /** What has not closed by then, once all clients were let go, is dropped with the process. */
@@ -29,7 +30,7 @@ async function start(): Promise<void> {
       ...(process.stdout.isTTY && { stream: terminalLog(process.stdout) }),
     });
     const { host, drainDelayMs, drainTimeMs } = options;
-    const delay = drainDelayMs + drainTimeMs + 3 * longestCloseMs;
+    const delay = Math.min(drainDelayMs + drainTimeMs + 3 * longestCloseMs, longestTimerMs);
     const renewable = options.tlsCert !== undefined;
     const skip = [...faults, ...(renewable ? (["SIGHUP"] as const) : [])];
     closeWithGrace({ logger: app.log, delay, skip }, async ({ signal, err }) => {
@@ -68,6 +69,8 @@ function sentence(
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
+    case "EAFNOSUPPORT":
+    case "EINVAL":
       return `--host must be an address of this machine, not ${error.address ?? error.hostname}.`;
     default:
       return error instanceof SettingError ? error.message : String(error.stack);

@@ -1,7 +1,9 @@
+import { logRepeatMs } from "./limits.ts";
+
 type Level = "debug" | "info" | "warn" | "error";
 
 /** Where lines go. */
-export type LineLog = Record<Level, (details: object, message: string) => void>;
+export type LineLog = Record<Level, (details: object, message: string) => void> & { readonly level: string };
 
 /** A line that may be repeated often. */
 export interface Line {
@@ -25,7 +27,7 @@ interface Entry {
   isThrottled: boolean;
 }
 
-const windowMs = 5_000;
+const windowMs = logRepeatMs;
 const maxEntries = 500;
 const maxLines = 500;
 
@@ -45,6 +47,7 @@ export class RepeatLog {
   }
 
   write(line: Line): void {
+    if (line.level === "debug" && this.#log.level !== "debug" && this.#log.level !== "trace") return;
     const entry = this.#entryFor(line);
     this.#timer ??= setInterval(() => this.#endWindow(), windowMs).unref();
     entry.count++;

@@ -267,9 +267,15 @@ describe("with public keys,", () => {
     const server = await startServer(t, { authJwks });
     const shown = await sign(rs.privateKey, "RS256", "rs");
     assert.equal(await isLetIn(t, server, shown), "internal");
-    assert.ok(server.logs.some(({ level, msg }) => level === 50 && msg === "a handler failed"));
+    assert.equal(await isLetIn(t, server, shown), "internal");
+    assert.equal(await isLetIn(t, server, shown), "internal");
+    const faults = () => server.logs.filter(({ level }) => Number(level) > 30).map(({ msg }) => msg);
+    assert.deepEqual(faults(), ["the keys of --auth-jwks cannot be fetched: new tokens are not accepted"]);
     status = 200;
     assert.equal(await isLetIn(t, server, shown), "let in");
+    assert.equal(await isLetIn(t, server, shown), "let in");
+    const back = server.logs.filter(({ msg }) => msg === "the keys of --auth-jwks can be fetched again");
+    assert.deepEqual([back.length, back[0]?.failures, faults().length], [1, 3, 1]);
   });
 
   test("an issuer that does not answer is waited for as long as a handler may take", async (t) => {
@@ -277,10 +283,11 @@ describe("with public keys,", () => {
     await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
     t.after(() => issuer.close().closeAllConnections());
     const authJwks = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`;
-    const server = await startServer(t, { authJwks, handlerTimeoutMs: 50 });
+    const server = await startServer(t, { authJwks, handlerTimeoutMs: 1_000 });
     const { rs } = await keys();
-    const code = await isLetIn(t, server, await sign(rs.privateKey, "RS256", "rs"));
-    assert.equal(code, "timeout");
+    const shown = await sign(rs.privateKey, "RS256", "rs");
+    for (let n = 0; n < 3; n++) assert.equal(await isLetIn(t, server, shown), "timeout");
+    assert.equal(server.logs.filter(({ level }) => Number(level) > 30).length, 1);
   });
 
   test("a file that is no key set is a setting to mend", async (t) => {
@@ -294,6 +301,27 @@ describe("with public keys,", () => {
       startServer(t, { authJwks: path }),
       /is no JSON Web Key Set: it has no array "keys"\./,
     );
+    const { rs, es } = await keys();
+    const publicKey = await exportJWK(rs.publicKey);
+    const unusable = [
+      [],
+      [null],
+      [7],
+      [{}],
+      [{ kty: "oct", k: "x".repeat(43) }],
+      [{ kty: "RSA" }],
+      [{ ...publicKey, use: "enc" }],
+      [{ ...publicKey, alg: "HS256" }],
+      [{ ...publicKey, key_ops: ["sign"] }],
+      [{ ...publicKey, d: "private" }],
+      [{ ...(await exportJWK(es.publicKey)), crv: "P-999" }],
+    ];
+    for (const set of unusable) {
+      writeFileSync(path, JSON.stringify({ keys: set }));
+      await assert.rejects(startServer(t, { authJwks: path }), /has no public key of RS256, .*ES512\.$/);
+    }
+    writeFileSync(path, JSON.stringify({ keys: [{ kty: "oct" }, publicKey] }));
+    await startServer(t, { authJwks: path });
   });
 });
 

@@ -19,7 +19,9 @@ async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
   const rooms = new Rooms("/", 200);
   const app = Fastify();
   const settings = readOptions(options);
-  const namespaces = [root({ rooms, maxTextChars: settings.maxTextChars, authority: authority(settings) })];
+  const namespaces = [
+    root({ rooms, maxTextChars: settings.maxTextChars, authority: authority(settings, app.log) }),
+  ];
   await app.register(socketio, { ...settings, namespaces, metrics: new Metrics(), health: new Health() });
   t.after(() => app.close());
   const url = await app.listen({ port: 0, host: "127.0.0.1" });

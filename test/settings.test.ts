@@ -6,6 +6,7 @@ import { help } from "../src/config/help.ts";
 import { readOptions, readSettings, settingRows } from "../src/config/read.ts";
 import { SettingError } from "../src/errors.ts";
 import { runCommand } from "./support/command.ts";
+import { startServer } from "./support/server.ts";
 
 test("the defaults are those the help names", () => {
   assert.deepEqual(readSettings([], {}), {
@@ -49,7 +50,8 @@ test("a flag wins over a variable, and an empty variable counts as left out", ()
 });
 
 describe("one sentence names what is wrong with a setting:", () => {
-  const cases: [args: string[], env: Record<string, string>, sentence: RegExp][] = [
+  type Case = [args: string[], env: Record<string, string>, sentence: RegExp];
+  const cases: Case[] = [
     [["--port", "abc"], {}, /^--port must be a whole number from 0 to 65535, not "abc"\.$/],
     [["--port=-1"], {}, /^--port must be .*, not "-1"\.$/],
     [["--port", "80.5"], {}, /^--port must be a whole number/],
@@ -72,6 +74,51 @@ describe("one sentence names what is wrong with a setting:", () => {
     [["--origins", "example.com"], {}, /^--origins must be origins like .*, not "example.com"\.$/],
     [["--origins", "https://example.com/"], {}, /^--origins must be .*, not "https:\/\/example.com\/"\.$/],
     [["--origins", "https://a.example,"], {}, /^--origins must be .*, not ""\.$/],
+    ...[
+      "1",
+      "10.1",
+      "10.0.0.0/0",
+      "10.0.0.0/33",
+      "::/129",
+      "10.0.0.0/",
+      "10.0.0.0/255.0.255.0",
+      "fe80::1%/64/1",
+    ].map(
+      (proxy): Case => [
+        ["--trust-proxy", proxy],
+        {},
+        /^--trust-proxy must be addresses, [^\n]*, not "[^\n]*"\.$/,
+      ],
+    ),
+    ...[
+      "https://",
+      "http://",
+      "HTTPS://",
+      "https://h:99999/",
+      "file:///keys",
+      "ftp://h/",
+      "https://u:secret@h/",
+    ].map(
+      (source): Case => [
+        ["--auth-jwks", source],
+        {},
+        /^--auth-jwks must be an http or https URL ((?!secret).)*\.$/,
+      ],
+    ),
+    [["--origins", "https://"], {}, /^--origins must be .*, not "https:\/\/"\.$/],
+    [["--port", "80000"], {}, /^--port must be .*, not 80000\.$/],
+    [["--port", "-1"], {}, /^--port must be .*, not "-1"\.$/],
+    [["--host", ""], {}, /^--host needs a value; see --help\.$/],
+    [["--auth-secret", ""], {}, /^--auth-secret needs a value; see --help\.$/],
+    [["--auth-secret", " ".repeat(40)], {}, /^--auth-secret is empty: /],
+    ...["AUTH_SECRET", "AUTH_JWKS", "AUTH_ISSUER", "AUTH_AUDIENCE"].flatMap((variable) =>
+      ["", " ", "\n"].map(
+        (value): Case => [[], { [variable]: value }, new RegExp(`^${variable} is empty: `)],
+      ),
+    ),
+    [["--auth-issuer", "x"], {}, /^--auth-issuer asks for tokens: give --auth-secret or --auth-jwks, too\.$/],
+    [[], { AUTH_AUDIENCE: "x" }, /^AUTH_AUDIENCE asks for tokens: /],
+    [["--auth-jwks", "keys.json"], { AUTH_AUDIENCE: "" }, /^AUTH_AUDIENCE is empty: /],
     [[], { AUTH_SECRET: "too short" }, /^AUTH_SECRET must be at least 32 characters\.$/],
     [["--auth-jwks", "x"], { AUTH_SECRET: "x".repeat(32) }, /^Give AUTH_SECRET or --auth-jwks, not both\.$/],
     [["--tls-cert", "x.pem"], {}, /^--tls-cert and --tls-key go together: give both, or neither\.$/],
@@ -104,6 +151,13 @@ describe("one sentence names what is wrong with a setting:", () => {
 test("the plugin's options are checked as the command's settings are", () => {
   assert.throws(() => readOptions({ pingIntervalMs: "10" }), /option pingIntervalMs must be .*, not "10"/);
   assert.throws(() => readOptions({ prefix: "/chat" }), /option prefix does not exist/);
+  for (const name of ["authSecret", "authJwks", "authIssuer", "authAudience"]) {
+    for (const value of [undefined, "", " "]) {
+      assert.throws(() => readOptions({ [name]: value }), new RegExp(`option ${name} is empty: `));
+    }
+  }
+  assert.throws(() => readOptions({ authIssuer: "x" }), /option authIssuer asks for tokens/);
+  assert.throws(() => readOptions({ trustProxy: ["1"] }), /option trustProxy must be .*, not "1"/);
   assert.throws(() => readOptions({ port: 80 }), /option port does not exist/);
   assert.throws(() => readOptions({ maxRoom: 3 }), /option maxRoom does not exist; did you mean maxRooms\?$/);
   assert.throws(() => readOptions({ "ping-interval": 3 }), /did you mean pingIntervalMs\?/);
@@ -147,6 +201,8 @@ describe("a start that cannot be ends with one sentence and exit code 1:", () =>
 
   fails("a wrong setting", ["--port", "http"], /^--port must be a whole number/);
   fails("an unknown setting", ["--verbose"], /^Unknown setting --verbose; see --help/);
+  fails("a proxy that is no address", ["--trust-proxy", "1"], /^--trust-proxy must be /);
+  fails("a link-local address without its zone", ["--host", "fe80::1"], /^--host must be an address of this/);
   fails("an address of no machine", ["--host", "192.0.2.1"], /^--host must be an address of this machine/);
 
   test("a port in use", async (t) => {
@@ -173,3 +229,36 @@ test("a start logs JSON that tells the address to open, which answers", async (t
   const client = await fetch(`${url}/socket.io/socket.io.min.js`);
   assert.match(String(client.headers.get("content-type")), /javascript/);
 });
+
+test("proxies are addresses, networks and names", () => {
+  const proxies = [
+    "loopback",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "10.0.0.0/255.0.0.0",
+    "::1",
+    "fe80::1%eth0",
+    "2001:db8::/32",
+  ];
+  assert.deepEqual(readSettings(["--trust-proxy", proxies.join()], {}).trustProxy, proxies);
+});
+
+for (const [what, options, line] of [
+  ["an open server", {}, /^no tokens are required: /],
+  [
+    "a server with a secret",
+    { authSecret: "x".repeat(32) },
+    /^tokens are required: signed with --auth-secret$/,
+  ],
+  [
+    "a server with keys",
+    { authJwks: "http://127.0.0.1:9/" },
+    /^tokens are required: signed with the keys of http:/,
+  ],
+] as const) {
+  test(`${what} logs once whether tokens are required, and never a secret`, async (t) => {
+    const { logs } = await startServer(t, options);
+    assert.equal(logs.filter(({ msg }) => line.test(String(msg))).length, 1);
+    assert.equal(JSON.stringify(logs).includes("xxx"), false);
+  });
+}

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { SettingError } from "../errors.ts";
-import { isKeySource, isProxy } from "./formats.ts";
 import { closest } from "./closest.ts";
+import { isKeySource, isProxy } from "./formats.ts";
 import { RoomSettings, Settings } from "./settings.ts";
 
 /** What a schema says of its setting. */

@@ -31,8 +31,26 @@ export async function operations(app: FastifyInstance, options: OperationsOption
   });
 }
 
-/** Whoever a proxy on this machine speaks for is not on this machine. */
+/**
+ * Whether a program on this machine asks for itself: not a proxy for somebody else, and not a browser for a page of
+ * another site, nor for one whose name was made to resolve to this machine (DNS rebinding).
+ */
 function isLocal({ headers, raw }: FastifyRequest): boolean {
-  if (headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined) return false;
-  return /^(::ffff:)?127\.|^::1$/.test(raw.socket.remoteAddress ?? "");
+  if (!/^(::ffff:)?127\.|^::1$/.test(raw.socket.remoteAddress ?? "")) return false;
+  if (Object.keys(headers).some((name) => ofProxies.test(name))) return false;
+  const { host, origin, "sec-fetch-site": site } = headers;
+  if (host !== undefined && !loopbackHost.test(host)) return false;
+  if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host) return false;
+  return site === undefined || site === "same-origin" || site === "none";
 }
+
+/** Headers that proxies, load balancers and CDNs add to tell whom they speak for, or that they are there. */
+const ofProxies = new RegExp(
+  [
+    "^via$|^cdn-loop$|^max-forwards$|forwarded|x-original-|x-rewrite-",
+    "(^|-)(ip|ipv4|ipv6|addr|address)$|^x-client-|^x-remote-|^x-host$|^x-scheme$",
+    "^(x-)?(proxy|cf|fastly|akamai|envoy|amzn|amz|azure|appengine|google|arr|varnish|nginx|haproxy|sucuri|incap)-",
+  ].join("|"),
+);
+
+const loopbackHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|\[::ffff:127(\.\d{1,3}){3}\])(:\d+)?$/i;

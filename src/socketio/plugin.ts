@@ -5,13 +5,13 @@ import type { FastifyInstance } from "fastify";
 import { fastifyPlugin } from "fastify-plugin";
 import { endings, type RefusalCode, refusals, SettingError } from "../errors.ts";
 import type { Health } from "../health.ts";
-import { answerTimeMs, logRepeatMs, tcpConnections } from "../limits.ts";
+import { answerTimeMs, tcpConnections } from "../limits.ts";
 import { type Count, type Metrics, Tally } from "../metrics.ts";
 import type { Namespace } from "../namespaces/namespace.ts";
 import { Addresses } from "../net/address.ts";
 import { limitConnections } from "../net/connections.ts";
-import { LogRepeats } from "../net/log-repeats.ts";
 import { listenOnOneAddress } from "../net/one-address.ts";
+import { RepeatLog } from "../repeat-log.ts";
 import { clientFiles } from "./client-files.ts";
 import { drain } from "./drain.ts";
 import { Gate, type GateOptions } from "./gate.ts";
@@ -55,7 +55,8 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   const { engine, io } = serving;
   const addresses = new Addresses(options.trustProxy);
   const gate = new Gate(options, addresses, health);
-  const sessions = new Sessions(serving, options, { metrics, health, log: app.log });
+  const log = new RepeatLog(app.log);
+  const sessions = new Sessions(serving, options, { metrics, health, log });
   for (const namespace of namespaces) sessions.serve(namespace);
   // A rate sees how a count grows: one that begins at the first of its kind does not seem to have grown.
   for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
@@ -69,12 +70,10 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") refuse("handshake_timeout");
   });
   for (const reason of ["too many connections", "pipelined"]) metrics.tcpClosed.of([reason]);
-  const repeats = new LogRepeats(logRepeatMs);
   /** A connection that is closed without an answer. */
   const closeTcp = (reason: string, address: string) => {
     metrics.tcpClosed.add([reason]);
-    const omitted = repeats.omitted(`${reason} ${address}`, performance.now());
-    if (omitted !== undefined) app.log.info({ address, reason, omitted }, "TCP connection closed");
+    log.write({ level: "info", message: "TCP connection closed", about: { address, reason } });
   };
   limitConnections(app.server, {
     max: tcpConnections(options.maxConnectionsPerAddress),
@@ -87,7 +86,9 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     const refusal = gate.refusal(request);
     if (!refusal) return undefined;
     refuse(refusal.code);
-    app.log.info({ address: addresses.of(request), code: refusal.code }, `turned away: ${refusal.message}`);
+    const { code, message } = refusal;
+    const about = { address: addresses.of(request), code };
+    log.write({ level: "info", message: "turned away", about, details: { why: message } });
     return refusal;
   };
   mount(engine, app.server, path, doorkeeper, {
@@ -119,6 +120,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     // Stops listening first, so that nobody reconnects to a server that is going away.
     app.server.close();
     await io.close();
+    log.close();
   });
 });
 

@@ -1,8 +1,8 @@
-import type { FastifyBaseLogger } from "fastify";
 import { ClientError, type Refused, told } from "../errors.ts";
 import type { Health } from "../health.ts";
 import type { Count, Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
+import type { RepeatLog } from "../repeat-log.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { Visitor } from "./gate.ts";
 import { handshakeOf } from "./handshake.ts";
@@ -18,8 +18,14 @@ export interface SessionOptions extends MeterOptions {
 interface Surroundings {
   metrics: Metrics;
   health: Health;
-  log: FastifyBaseLogger;
+  log: RepeatLog;
 }
+
+/** Lines of one address about clients that connect, disconnect or are refused events, before they are only counted. */
+const connectionLines = 50;
+
+/** How much of an error's text tells it from others, in characters. */
+const longestFault = 128;
 
 /** The events that a namespace hears, and how many of each were answered well. */
 type Heard = Map<string, Count>;
@@ -88,6 +94,7 @@ export class Sessions {
     this.#arriving.add(arrival);
     const id = connectionIdOf(socket);
     this.#attempt(
+      socket,
       () => {
         this.#meter.arrive(socket);
         return admit(namespace, id, handshakeOf(socket));
@@ -104,8 +111,9 @@ export class Sessions {
         this.#arriving.delete(arrival);
         const { metrics, log } = this.#around;
         metrics.refusals.add([error.code]);
-        const who = { id, namespace: namespace.name, address: addressOf(socket) };
-        log.info({ ...who, code: error.code }, "turned away");
+        const about = { address: addressOf(socket), code: error.code };
+        const details = { id, namespace: namespace.name };
+        log.write({ level: "info", message: "turned away", about, details });
         next(Object.assign(new Error(error.message), { data: error }));
       },
     );
@@ -116,10 +124,11 @@ export class Sessions {
     const { name } = namespace;
     metrics.connects.add([name]);
     const { transport, protocol } = socket.conn;
-    const how = { transport: transport.name, protocol, address: addressOf(socket) };
     const { id, userId } = socket.data;
-    log.info({ id, userId, namespace: name, ...how }, "connected");
-    this.#attempt(() => welcome(namespace, socket));
+    const about = { address: addressOf(socket) };
+    const details = { id, userId, namespace: name, transport: transport.name, protocol };
+    log.write({ level: "info", message: "connected", about, details, burst: connectionLines });
+    this.#attempt(socket, () => welcome(namespace, socket));
   }
 
   #answer(namespace: Namespace, heard: Heard, socket: SocketIOClient, packet: unknown[]): void {
@@ -131,6 +140,7 @@ export class Sessions {
     const { metrics, log } = this.#around;
     socket.data.heard++;
     this.#attempt(
+      socket,
       () => {
         this.#meter.count(socket, startMs);
         return call(namespace, socket, event, args);
@@ -148,7 +158,9 @@ export class Sessions {
         };
         metrics.handled(metrics.events.of(Object.values(what)), startMs);
         const { id, userId } = socket.data;
-        log.debug({ id, userId, ...what }, "refused");
+        const about = { address: addressOf(socket), event: what.event, code: what.code };
+        const details = { id, userId, ...what };
+        log.write({ level: "debug", message: "refused", about, details, burst: connectionLines });
         if (ack) ack({ error });
         else socket.emit("error", { event: String(event).slice(0, 128), error });
       },
@@ -160,39 +172,51 @@ export class Sessions {
     const { data, handshake } = socket;
     const isShutDown = reason === "server shutting down" || (health.closed && reason === "forced close");
     const why = data.closing ?? (isShutDown ? "server shutting down" : reason);
-    this.#attempt(() => lose(namespace, socket, why, { silently: isShutDown }));
+    this.#attempt(socket, () => lose(namespace, socket, why, { silently: isShutDown }));
     metrics.disconnects.add([namespace.name, why]);
     const seconds = Math.round((Date.now() - handshake.issued) / 100) / 10;
-    const what = { reason: why, seconds, events: data.heard };
-    log.info({ id: data.id, userId: data.userId, namespace: namespace.name, ...what }, "disconnected");
+    const about = { address: addressOf(socket), reason: why };
+    const what = { namespace: namespace.name, seconds, events: data.heard };
+    const details = { id: data.id, userId: data.userId, ...what };
+    log.write({ level: "info", message: "disconnected", about, details, burst: connectionLines });
   }
 
   /** The one place where what is thrown becomes what a client is told; a fault of ours is logged. */
   #attempt<T>(
+    socket: SocketIOClient,
     action: () => T | Promise<T>,
     succeed: (result: T) => void = () => {},
     refuse: (error: Refused) => void = () => {},
   ): void {
     const fail = (thrown: unknown) => {
       const error = told(thrown);
-      if (error.code === "internal") this.#around.log.error({ err: thrown }, "a handler failed");
-      if (error.code === "timeout") this.#around.log.warn("a handler took too long");
+      // Whoever threw a ClientError of this code has logged its cause.
+      if (error.code === "internal" && !(thrown instanceof ClientError)) this.#logFault(socket, thrown);
       refuse(error);
     };
     try {
       const result = action();
-      if (result instanceof Promise) this.#await(result).then(succeed).catch(fail);
+      if (result instanceof Promise) this.#await(socket, result).then(succeed).catch(fail);
       else succeed(result);
     } catch (thrown) {
       fail(thrown);
     }
   }
 
+  #logFault(socket: SocketIOClient, thrown: unknown): void {
+    const about = { address: addressOf(socket), fault: String(thrown).slice(0, longestFault) };
+    this.#around.log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
+  }
+
   /** Waits for what was promised as long as it may take, and keeps account of it. */
-  async #await<T>(promised: Promise<T>): Promise<T> {
+  async #await<T>(socket: SocketIOClient, promised: Promise<T>): Promise<T> {
     let late: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
-      late = setTimeout(() => reject(new ClientError("timeout")), this.#options.handlerTimeoutMs);
+      late = setTimeout(() => {
+        const about = { address: addressOf(socket) };
+        this.#around.log.write({ level: "warn", message: "a handler took too long", about });
+        reject(new ClientError("timeout"));
+      }, this.#options.handlerTimeoutMs);
     });
     const answer = Promise.race([promised, timeout]);
     this.pending.add(answer);
