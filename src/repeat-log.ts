@@ -27,7 +27,6 @@ interface Entry {
   isThrottled: boolean;
 }
 
-const windowMs = logRepeatMs;
 const maxEntries = 500;
 const maxLines = 500;
 
@@ -38,23 +37,25 @@ const maxLines = 500;
  */
 export class RepeatLog {
   readonly #log: LineLog;
+  readonly #windowMs: number;
   readonly #entries = new Map<string, Entry>();
   #linesLeft = maxLines;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(log: LineLog) {
+  constructor(log: LineLog, windowMs = logRepeatMs) {
     this.#log = log;
+    this.#windowMs = windowMs;
   }
 
   write(line: Line): void {
     if (line.level === "debug" && this.#log.level !== "debug" && this.#log.level !== "trace") return;
     const entry = this.#entryFor(line);
-    this.#timer ??= setInterval(() => this.#endWindow(), windowMs).unref();
+    this.#timer ??= setInterval(() => this.#endWindow(), this.#windowMs).unref();
     entry.count++;
     if (entry.isThrottled || entry.count > (line.burst ?? 1) || this.#linesLeft === 0) entry.repeats++;
     else {
       this.#linesLeft--;
-      this.#log[line.level]({ ...line.about, ...line.details }, line.message);
+      this.#log[line.level]({ ...line.details, ...line.about }, line.message);
     }
   }
 

@@ -30,17 +30,76 @@ test("a caller on this machine may ask over IPv6", async (t) => {
 
 test("one who comes by a proxy on this machine may not", async (t) => {
   const { url } = await startServer(t);
-  const proxied: Record<string, string>[] = [
-    { "x-forwarded-for": "127.0.0.1" },
-    { forwarded: "for=127.0.0.1" },
+  const names = [
+    ...[
+      "forwarded",
+      "via",
+      "x-forwarded-for",
+      "x-forwarded-host",
+      "x-forwarded-proto",
+      "x-forwarded",
+      "forwarded-for",
+    ],
+    ...[
+      "x-real-ip",
+      "cf-connecting-ip",
+      "cf-connecting-ipv6",
+      "cf-ray",
+      "true-client-ip",
+      "x-client-ip",
+      "client-ip",
+    ],
+    ...["x-cluster-client-ip", "fastly-client-ip", "x-envoy-external-address", "x-original-forwarded-for"],
+    ...[
+      "x-appengine-user-ip",
+      "x-azure-clientip",
+      "x-amzn-trace-id",
+      "x-proxyuser-ip",
+      "cdn-loop",
+      "x-remote-addr",
+    ],
+    ...[
+      "x-original-host",
+      "wl-proxy-client-ip",
+      "proxy-client-ip",
+      "x-varnish",
+      "x-original-url",
+      "x-remote-ip",
+    ],
   ];
-  for (const headers of proxied) {
-    for (const path of paths) {
-      const response = await fetch(url + path, { headers });
-      assert.equal(response.status, 403, path);
-      assert.match((await response.json()).message, /--operations-port/);
-    }
+  for (const name of names) {
+    const response = await fetch(`${url}/metrics`, { headers: { [name]: "127.0.0.1" } });
+    assert.equal(response.status, 403, name);
+    assert.match((await response.json()).message, /--operations-port/);
   }
+  for (const path of paths) {
+    assert.equal((await fetch(url + path, { headers: { via: "1.1 a" } })).status, 403, path);
+  }
+});
+
+test("a browser may not ask for a page of another site", async (t) => {
+  const { url, port } = await startServer(t);
+  const ask = async (headers: Record<string, string>) => {
+    const [response] = await once(get(`${url}/metrics`, { headers }), "response");
+    response.resume();
+    return response.statusCode;
+  };
+  for (const host of [
+    "rebound.example",
+    `rebound.example:${port}`,
+    "127.0.0.1.example",
+    "localhost.example",
+    "10.0.0.1",
+  ])
+    assert.equal(await ask({ host }), 403, host);
+  for (const host of [`localhost:${port}`, "LOCALHOST", "127.0.0.1", "127.8.8.8:80", "[::1]:80"])
+    assert.equal(await ask({ host }), 200, host);
+  for (const site of ["cross-site", "same-site"])
+    assert.equal(await ask({ "sec-fetch-site": site }), 403, site);
+  for (const site of ["same-origin", "none"]) assert.equal(await ask({ "sec-fetch-site": site }), 200, site);
+  for (const origin of ["https://evil.example", "null", "http://localhost:1"])
+    assert.equal(await ask({ origin }), 403, origin);
+  assert.equal(await ask({ origin: url }), 200);
 });
 
 const [foreign] = Object.values(networkInterfaces())

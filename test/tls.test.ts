@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect as openTls } from "node:tls";
+import { readCertificate } from "../src/tls.ts";
 import { client, connect, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { skipWithout } from "./support/programs.ts";
@@ -81,13 +82,27 @@ test("SIGHUP reads the certificate again, and open connections stay", { skip }, 
 
 test("a new certificate that cannot be used is logged, and the last one stays", { skip }, async (t) => {
   const { certificate, command, url } = await startTls(t);
+  const [cert, key] = [readFileSync(certificate.cert, "utf8"), readFileSync(certificate.key, "utf8")];
   for (const [spoil, words] of [
-    [() => writeFileSync(certificate.cert, "nonsense"), /cannot be used together/],
+    [() => writeFileSync(certificate.cert, "nonsense"), /cannot be used together: there is no certificate/],
+    [() => writeFileSync(certificate.cert, ""), /cannot be used together: there is no certificate/],
+    [() => writeFileSync(certificate.cert, cert.slice(0, 200)), /cannot be used together: .* incomplete/],
+    [
+      () => writeFileSync(certificate.cert, cert + cert.slice(0, 200)),
+      /cannot be used together: .* incomplete/,
+    ],
+    [() => writeFileSync(certificate.cert, `${cert}-----BEG`), /cannot be used together: .* incomplete/],
+    [() => writeFileSync(certificate.cert, cert + cert.replace("MI", "XX")), /cannot be used together/],
+    [() => writeFileSync(certificate.key, ""), /cannot be used together/],
+    [() => writeFileSync(certificate.key, key.slice(0, 100)), /cannot be used together/],
+    [() => writeFileSync(certificate.key, cert), /cannot be used together/],
     [
       () => copyFileSync(makeCertificate("other").cert, certificate.cert),
       /cannot be used together.*key values mismatch/,
     ],
   ] as const) {
+    writeFileSync(certificate.cert, cert);
+    writeFileSync(certificate.key, key);
     spoil();
     const before = command.stdout.length;
     command.process.kill("SIGHUP");
@@ -96,12 +111,28 @@ test("a new certificate that cannot be used is logged, and the last one stays", 
   }
 });
 
+test("a file may hold a chain, comments, and the key with its certificate", { skip }, () => {
+  const { cert, key } = makeCertificate("first");
+  const own = readFileSync(cert, "utf8");
+  const intermediate = readFileSync(makeCertificate("other").cert, "utf8");
+  const parameters = execFileSync("openssl", ["ecparam", "-name", "prime256v1"], { encoding: "utf8" });
+  const both = `Bag Attributes\n  friendlyName: first\r\n${own}${intermediate}${parameters}${readFileSync(key, "utf8")}`;
+  for (const text of [own + intermediate, both, both.replaceAll("\n", "\r\n")]) {
+    writeFileSync(cert, text);
+    if (text !== own + intermediate) writeFileSync(key, text);
+    assert.equal(readCertificate(cert, key).cert, text);
+  }
+});
+
 test("a start with files that cannot be used ends with one sentence", { skip }, async (t) => {
   const { cert, key } = makeCertificate("first");
   const other = makeCertificate("other");
+  const empty = `${cert}.empty`;
+  writeFileSync(empty, "");
   for (const [args, sentence] of [
     [["--tls-cert", `${cert}.none`, "--tls-key", key], /^--tls-cert cannot be read: ENOENT/],
     [["--tls-cert", cert, "--tls-key", other.key], /cannot be used together/],
+    [["--tls-cert", empty, "--tls-key", key], /cannot be used together: there is no certificate/],
     [["--tls-cert", cert], /^--tls-cert and --tls-key go together/],
   ] as const) {
     const command = runCommand(t, ["--port", "0", ...args]);

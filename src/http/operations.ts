@@ -48,7 +48,7 @@ function isLocal({ headers, raw }: FastifyRequest): boolean {
 const ofProxies = new RegExp(
   [
     "^via$|^cdn-loop$|^max-forwards$|forwarded|x-original-|x-rewrite-",
-    "(^|-)(ip|ipv4|ipv6|addr|address)$|^x-client-|^x-remote-|^x-host$|^x-scheme$",
+    "(^|-|client|user)(ip|ipv4|ipv6|addr|address)$|^x-client-|^x-remote-|^x-host$|^x-scheme$|^x-varnish$",
     "^(x-)?(proxy|cf|fastly|akamai|envoy|amzn|amz|azure|appengine|google|arr|varnish|nginx|haproxy|sucuri|incap)-",
   ].join("|"),
 );

@@ -159,7 +159,7 @@ export class Sessions {
         metrics.handled(metrics.events.of(Object.values(what)), startMs);
         const { id, userId } = socket.data;
         const about = { address: addressOf(socket), event: what.event, code: what.code };
-        const details = { id, userId, ...what };
+        const details = { id, userId, namespace: namespace.name };
         log.write({ level: "debug", message: "refused", about, details, burst: connectionLines });
         if (ack) ack({ error });
         else socket.emit("error", { event: String(event).slice(0, 128), error });

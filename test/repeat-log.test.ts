@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { type LineLog, RepeatLog } from "../src/repeat-log.ts";
+import { connect, next } from "./support/client.ts";
+import { engineUrl, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
+
+interface Written {
+  msg: string;
+  repeats?: number;
+  address?: string;
+  id?: number;
+}
+
+function startLog(t: TestContext, windowMs?: number, level = "info") {
+  const lines: Written[] = [];
+  const write = (details: object, msg: string) => void lines.push({ ...details, msg });
+  const target: LineLog = { level, debug: write, info: write, warn: write, error: write };
+  const log = new RepeatLog(target, windowMs);
+  t.after(() => log.close());
+  const say = (address: string, id: number, burst = 1) =>
+    log.write({ level: "info", message: "refused", about: { address }, details: { id }, burst });
+  return { lines, log, say };
+}
+
+/** How many events these lines tell of. */
+const told = (lines: Written[]) => lines.reduce((sum, { repeats = 1 }) => sum + repeats, 0);
+
+describe("of repeats of a line about one address,", () => {
+  test("the first is written at once and the others are counted", (t) => {
+    const { lines, log, say } = startLog(t);
+    for (let id = 1; id <= 100; id++) say("a", id);
+    say("b", 101);
+    assert.deepEqual(lines, [
+      { msg: "refused", address: "a", id: 1 },
+      { msg: "refused", address: "b", id: 101 },
+    ]);
+    log.close();
+    assert.deepEqual(lines.slice(2), [{ msg: "refused", address: "a", repeats: 99 }]);
+  });
+
+  test("as many are written as its burst allows", (t) => {
+    const { lines, log, say } = startLog(t);
+    for (let id = 1; id <= 100; id++) say("a", id, 50);
+    assert.equal(lines.length, 50);
+    log.close();
+    assert.deepEqual(lines.at(-1), { msg: "refused", address: "a", repeats: 50 });
+  });
+
+  test("each window has one line while they go on, and after a pause the next is written at once", async (t) => {
+    const { lines, say } = startLog(t, 30);
+    let sent = 0;
+    await until(() => {
+      for (let n = 0; n < 10; n++) say("a", ++sent);
+      assert.equal(lines.filter(({ repeats }) => repeats).length >= 3, true);
+    });
+    assert.deepEqual(
+      lines.filter(({ repeats }) => !repeats).map(({ id }) => id),
+      [1],
+    );
+    await until(() => assert.equal(told(lines), sent));
+    // Two more windows pass, in which nothing is heard of the first address.
+    await until(() => {
+      say("b", 0);
+      assert.equal(lines.filter(({ address, repeats }) => address === "b" && repeats).length >= 2, true);
+    });
+    say("a", ++sent);
+    assert.equal(lines.at(-1)?.id, sent);
+  });
+
+  test("however many addresses there are, few lines are written and none is lost", (t) => {
+    const { lines, log, say } = startLog(t);
+    for (let n = 0; n < 30_000; n++) say(`address ${n % 10_000}`, n);
+    assert.equal(lines.length, 500);
+    log.close();
+    assert.equal(lines.length <= 1_001, true);
+    assert.equal(told(lines), 30_000);
+  });
+
+  test("none of a level that is off counts", (t) => {
+    const { lines, log } = startLog(t);
+    for (let n = 0; n < 10; n++) log.write({ level: "debug", message: "refused", about: {} });
+    log.close();
+    assert.equal(lines.length, 0);
+  });
+});
+
+describe("a flood from one address writes few lines, which count all of it:", () => {
+  const msgOf = (logs: Record<string, unknown>[], msg: string) =>
+    logs.filter((line) => line.msg === msg) as unknown as Written[];
+
+  test("requests that are refused", async (t) => {
+    const { url, app, logs } = await startServer(t);
+    const headers = { origin: "https://evil.example" };
+    for (let n = 0; n < 100; n++) {
+      await fetch(engineUrl(url, "polling", `n=${n}`), { headers: { origin: `${headers.origin}:${n + 1}` } });
+    }
+    const atOnce = msgOf(logs, "turned away").length;
+    assert.equal(atOnce < 20, true, String(atOnce));
+    assert.match(await app.metrics.metrics(), /refusals_total\{code="origin_not_allowed"\} 100\n/);
+    await app.close();
+    assert.equal(told(msgOf(logs, "turned away")), 100);
+  });
+
+  test("handshakes that are refused", async (t) => {
+    const { url, app, logs } = await startServer(t);
+    const raw = await openRaw(t, url);
+    for (let n = 1; n <= 60; n++) {
+      raw.send('40{"userId":7}');
+      await until(() => assert.equal(raw.frames.length, 1 + n));
+    }
+    const atOnce = msgOf(logs, "turned away").length;
+    assert.equal(atOnce < 20, true, String(atOnce));
+    await app.close();
+    assert.equal(told(msgOf(logs, "turned away")), 60);
+  });
+
+  test("connections that come and go", async (t) => {
+    const { url, app, logs } = await startServer(t);
+    const { socket } = await connect(t, url);
+    const chat = socket.io.socket("/chat");
+    for (let n = 0; n < 200; n++) {
+      if (n > 0) chat.connect();
+      await next(chat, "connect");
+      chat.disconnect();
+    }
+    await until(async () =>
+      assert.match(await app.metrics.metrics(), /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/),
+    );
+    await app.close();
+    for (const [msg, count] of [
+      ["connected", 201],
+      ["disconnected", 201],
+    ] as const) {
+      const lines = msgOf(logs, msg);
+      assert.equal(lines.length < 150, true, `${lines.length} of ${msg}`);
+      assert.equal(told(lines), count);
+    }
+  });
+});
