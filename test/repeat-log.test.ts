@@ -118,12 +118,14 @@ describe("a flood from one address writes few lines, which count all of it:", ()
 
   test("connections that come and go", async (t) => {
     const { url, app, logs } = await startServer(t);
-    const { socket } = await connect(t, url);
-    const chat = socket.io.socket("/chat");
+    const ann = await connect(t, url);
+    const chat = ann.socket.io.socket("/chat");
     for (let n = 0; n < 200; n++) {
       if (n > 0) chat.connect();
       await next(chat, "connect");
       chat.disconnect();
+      // Socket.IO ends a connection whose CONNECT arrives in the same turn as its DISCONNECT.
+      await ann.settled();
     }
     await until(async () =>
       assert.match(await app.metrics.metrics(), /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/),
