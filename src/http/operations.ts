@@ -14,7 +14,9 @@ export async function operations(app: FastifyInstance, options: OperationsOption
   const { metrics, health, loopbackOnly } = options;
   if (loopbackOnly) {
     app.addHook("onRequest", async (request, reply) => {
-      if (isLocal(request)) return;
+      // The other routes hold nothing to be read, and checks by load balancers may name any host.
+      if (isLocal(request) && (request.routeOptions.url !== "/metrics" || isLoopback(request.headers.host)))
+        return;
       const message = "Served to this machine alone: give it a port of its own with --operations-port.";
       return reply.code(403).send({ message });
     });
@@ -31,15 +33,11 @@ export async function operations(app: FastifyInstance, options: OperationsOption
   });
 }
 
-/**
- * Whether a program on this machine asks for itself: not a proxy for somebody else, and not a browser for a page of
- * another site, nor for one whose name was made to resolve to this machine (DNS rebinding).
- */
+/** Whether a program on this machine asks for itself: not a proxy for somebody else, nor a browser for a foreign page. */
 function isLocal({ headers, raw }: FastifyRequest): boolean {
   if (!/^(::ffff:)?127\.|^::1$/.test(raw.socket.remoteAddress ?? "")) return false;
   if (Object.keys(headers).some((name) => ofProxies.test(name))) return false;
   const { host, origin, "sec-fetch-site": site } = headers;
-  if (host !== undefined && !loopbackHost.test(host)) return false;
   if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host) return false;
   return site === undefined || site === "same-origin" || site === "none";
 }
@@ -52,5 +50,10 @@ const ofProxies = new RegExp(
     "^(x-)?(proxy|cf|fastly|akamai|envoy|amzn|amz|azure|appengine|google|arr|varnish|nginx|haproxy|sucuri|incap)-",
   ].join("|"),
 );
+
+/** Whether this is a host of loopback. A page whose name was made to resolve to it names its own (DNS rebinding). */
+function isLoopback(host: string | undefined): boolean {
+  return host === undefined || loopbackHost.test(host);
+}
 
 const loopbackHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|\[::ffff:127(\.\d{1,3}){3}\])(:\d+)?$/i;
