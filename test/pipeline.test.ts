@@ -111,13 +111,17 @@ describe("what one connection may have unanswered is bounded:", () => {
   });
 
   test("nothing is handled behind an answer that ends the connection", async (t) => {
-    const { port, app } = await startServer(t);
+    const { port, app, logs } = await startServer(t);
     const wire = new Wire(t, port);
     const handshake = "/socket.io/?EIO=4&transport=polling";
     wire.send([handshake, "Origin: https://evil.example"], handshake);
     await wire.closed;
     assert.deepEqual(wire.statuses, [403]);
     assert.equal(app.io.engine.clientsCount, 0);
+    assert.equal(
+      logs.some(({ reason }) => reason === "pipelined"),
+      false,
+    );
   });
 });
 
