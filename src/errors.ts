@@ -39,6 +39,7 @@ export const endings = {
   "slow consumer": cutOff,
   "rate limited": 1008,
   "unfinished packet": cutOff,
+  "no namespace": 1000,
   "server shutting down": 1001,
 } as const;
 

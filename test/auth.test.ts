@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import Fastify from "fastify";
 import {
   type CryptoKey,
   exportJWK,
@@ -14,6 +15,13 @@ import {
   SignJWT,
   UnsecuredJWT,
 } from "jose";
+import { readOptions } from "../src/config/read.ts";
+import { Health } from "../src/health.ts";
+import { Metrics } from "../src/metrics.ts";
+import type { Grant } from "../src/namespaces/grant.ts";
+import { root } from "../src/namespaces/root.ts";
+import { Rooms } from "../src/rooms/rooms.ts";
+import { socketio } from "../src/socketio/plugin.ts";
 import { type ClientOptions, client, connect, enter, next } from "./support/client.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
@@ -336,4 +344,33 @@ test("no line of the log has a token or a text in it", async (t) => {
   await until(() => assert.equal(logs.filter(({ msg }) => msg === "disconnected").length, 1));
   const written = JSON.stringify(logs);
   assert.ok(!written.includes(shown.slice(0, 20)) && !written.includes("private"));
+});
+
+test("of two tokens in flight the one sent last wins, and the acks keep their order", async (t) => {
+  const waiting = new Map<string, (grant: Grant) => void>();
+  const grantOf = (token: unknown): Promise<Grant> =>
+    token === "first"
+      ? Promise.resolve({ userId: "ann" })
+      : new Promise((resolve) => waiting.set(String(token), resolve));
+  const authority = { graceMs: 1_000, grant: grantOf };
+  const namespace = root({ rooms: new Rooms("/", 10), maxTextChars: 100, authority });
+  const app = Fastify();
+  const settings = { ...readOptions({}), metrics: new Metrics(), health: new Health() };
+  app.register(socketio, { ...settings, namespaces: [namespace] });
+  t.after(() => app.close());
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const ann = await connect(t, url, { auth: { token: "first", room: ["lobby", "den"] } });
+  const acks: unknown[] = [];
+  const answers = ["slow", "refused", "quick"].map((token) =>
+    ann.ask("auth", token).then((reply) => acks.push(reply.rooms ?? reply.error.code)),
+  );
+  await until(() => assert.equal(waiting.size, 3));
+  waiting.get("quick")?.({ userId: "ann", rooms: ["den"] });
+  waiting.get("refused")?.({ userId: "bob" });
+  await (await connect(t, url, { auth: { token: "first" } })).settled();
+  assert.deepEqual(acks, []);
+  waiting.get("slow")?.({ userId: "ann", rooms: ["lobby", "den"] });
+  await Promise.all(answers);
+  assert.deepEqual(acks, [["lobby", "den"], "forbidden", ["den"]]);
+  assert.equal((await ann.ask("join", "lobby")).error.code, "forbidden");
 });

@@ -61,6 +61,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "ws writes to the socket of the upgrade": ({ websocket: { conn } }) =>
     conn.transport.tcp instanceof TcpSocket && conn.transport.tcp.writable,
   "socket.io Client#id": ({ websocket }) => websocket.client.id === websocket.conn.id,
+  "socket.io Client#nsps": ({ websocket }) => websocket.client.nsps.get("/") === websocket,
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,

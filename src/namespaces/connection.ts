@@ -15,6 +15,8 @@ export interface ConnectionData {
   context: Message | null;
   /** What its token allows; null where none is asked for. */
   grant: Grant | null;
+  /** The `auth` that was sent last, until it is answered. */
+  lastAuth?: Promise<unknown> | undefined;
   /** Tells it that the token has expired, or ends it when that was some time ago. */
   expiry?: NodeJS.Timeout;
   /** How many events it has sent. */

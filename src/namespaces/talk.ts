@@ -1,8 +1,8 @@
 import Type from "typebox";
 import { ClientError } from "../errors.ts";
-import { type Membership, RoomName, type RootEvents, Text, Token } from "../protocol.ts";
+import { type Authorization, type Membership, RoomName, type RootEvents, Text, Token } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
-import { allows, mustAllow, watchExpiry } from "./grant.ts";
+import { allows, type Grant, mustAllow, watchExpiry } from "./grant.ts";
 import { announce, depart, type Handler, on, type Setup } from "./namespace.ts";
 
 /** What one can do in rooms: the events that every namespace hears. */
@@ -13,6 +13,21 @@ export const talk = ({ rooms, maxTextChars, authority }: Setup): Record<keyof Ro
     rooms: [...connection.data.rooms],
     members: rooms.size(room),
   });
+
+  /** Puts a new grant in the place of the last, and takes the connection out of the rooms that it does not allow. */
+  const renew = (connection: Connection, grant: Grant): Authorization => {
+    const { data } = connection;
+    if (data.closing) throw new ClientError("closing");
+    if (grant.userId !== data.userId) throw new ClientError("forbidden", "The token is another user's.");
+    data.grant = grant;
+    if (authority) watchExpiry(connection, authority.graceMs);
+    for (const room of data.rooms) {
+      if (allows(grant, room)) continue;
+      rooms.leave(connection, room);
+      announce(rooms, connection, "leave", room);
+    }
+    return { expiresAt: grant.expiresAt ?? null, rooms: [...data.rooms] };
+  };
 
   return {
     join: on(RoomName, (connection, room) => {
@@ -50,20 +65,16 @@ export const talk = ({ rooms, maxTextChars, authority }: Setup): Record<keyof Ro
       return context?.text ?? "";
     }),
 
-    auth: on(Token, async (connection, token) => {
+    auth: on(Token, (connection, token) => {
       if (!authority) throw new ClientError("unknown_event", "This server asks for no token.");
-      const grant = await authority.grant(token);
       const { data } = connection;
-      if (data.closing) throw new ClientError("closing");
-      if (grant.userId !== data.userId) throw new ClientError("forbidden", "The token is another user's.");
-      data.grant = grant;
-      watchExpiry(connection, authority.graceMs);
-      for (const room of data.rooms) {
-        if (allows(grant, room)) continue;
-        rooms.leave(connection, room);
-        announce(rooms, connection, "leave", room);
-      }
-      return { expiresAt: grant.expiresAt ?? null, rooms: [...data.rooms] };
+      const granted = authority.grant(token);
+      // All are verified at once, but take effect in the order sent: the token that was sent last must win.
+      const renewed = Promise.allSettled([data.lastAuth, granted])
+        .then(() => granted)
+        .then((grant) => renew(connection, grant));
+      data.lastAuth = renewed;
+      return renewed;
     }),
   };
 };

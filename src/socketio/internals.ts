@@ -94,6 +94,8 @@ export interface PollingInternals {
 /** socket.io's Client of a socket: its connection, and the way to it past the encoder. */
 export interface ClientInternals {
   id: string;
+  /** The sockets of this connection by their namespaces. */
+  nsps: ReadonlyMap<string, unknown>;
   conn: SocketInternals;
   writeToEngine(packets: string[], options: object): void;
 }

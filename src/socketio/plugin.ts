@@ -120,6 +120,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     // Stops listening first, so that nobody reconnects to a server that is going away.
     app.server.close();
     await io.close();
+    sessions.close();
     log.close();
   });
 });

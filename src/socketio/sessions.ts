@@ -4,6 +4,7 @@ import type { Count, Metrics } from "../metrics.ts";
 import { admit, call, lose, type Namespace, welcome } from "../namespaces/namespace.ts";
 import type { RepeatLog } from "../repeat-log.ts";
 import { connectionIdOf } from "./connection-id.ts";
+import { EmptySessions } from "./empty-sessions.ts";
 import type { Visitor } from "./gate.ts";
 import { handshakeOf } from "./handshake.ts";
 import { type ClientInternals, type IOSocketInternals, trim } from "./internals.ts";
@@ -13,6 +14,8 @@ import type { Serving, SocketIOClient } from "./server.ts";
 export interface SessionOptions extends MeterOptions {
   /** The time that an event or a handshake has to be answered. */
   handlerTimeoutMs: number;
+  /** The time that a session may be in no namespace. */
+  handshakeTimeoutMs: number;
 }
 
 interface Surroundings {
@@ -41,19 +44,40 @@ export class Sessions {
   readonly #options: SessionOptions;
   readonly #around: Surroundings;
   readonly #meter: Meter;
+  readonly #empty: EmptySessions;
   /** Who is about to come where: the ids of connections, each with the name of a namespace. */
   readonly #arriving = new Set<string>();
+  /** The names of our namespaces. */
+  readonly #served = new Set<string>();
 
   constructor(serving: Serving, options: SessionOptions, around: Surroundings) {
     this.#serving = serving;
     this.#options = options;
     this.#around = around;
     this.#meter = new Meter(options, (socket) => serving.end(socket, "rate limited"));
+    this.#empty = new EmptySessions(options.handshakeTimeoutMs, (socket) =>
+      serving.end(socket, "no namespace"),
+    );
+    const { io } = serving;
+    const empty = this.#empty;
+    // Those of the application: ours have a listener already.
+    io.on("new_namespace", (nsp) => {
+      if (!this.#served.has(nsp.name)) nsp.on("connection", (socket) => socket.on("disconnect", left));
+    });
+
+    function left(this: SocketIOClient): void {
+      empty.left(this);
+    }
+  }
+
+  close(): void {
+    this.#empty.close();
   }
 
   serve(namespace: Namespace): void {
     const { metrics } = this.#around;
     const { name, rooms } = namespace;
+    this.#served.add(name);
     const nsp = this.#serving.io.of(name);
     const deliver = this.#serving.deliverTo(nsp);
     const deliveries = metrics.deliveries.of([name]);
@@ -115,6 +139,7 @@ export class Sessions {
         const details = { id, namespace: namespace.name };
         log.write({ level: "info", message: "turned away", about, details });
         next(Object.assign(new Error(error.message), { data: error }));
+        this.#empty.refused(socket);
       },
     );
   }
@@ -168,6 +193,7 @@ export class Sessions {
   }
 
   #lose(namespace: Namespace, socket: SocketIOClient, reason: string): void {
+    this.#empty.left(socket);
     const { metrics, log, health } = this.#around;
     const { data, handshake } = socket;
     const isShutDown = reason === "server shutting down" || (health.closed && reason === "forced close");
