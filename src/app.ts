@@ -61,7 +61,8 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
 
 function whoMayConnect({ authSecret, authJwks }: RoomSettings): string {
   if (authSecret !== undefined) return "tokens are required: signed with --auth-secret";
-  if (authJwks !== undefined) return `tokens are required: signed with the keys of ${authJwks}`;
+  if (authJwks !== undefined)
+    return `tokens are required: signed with the keys of ${authJwks.replace(/\?.*/s, "")}`;
   return "no tokens are required: a userId is whatever a client says";
 }
 
