@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { client, connect, enter, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
+import { skipWithoutSignals } from "./support/programs.ts";
 import { connectRaw, engineUrl } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
@@ -152,7 +153,7 @@ test("one who neither reads nor answers is waited for no longer than a second or
   assert.ok(performance.now() - start < 3_000);
 });
 
-test("the second signal ends at once", async (t) => {
+test("the second signal ends at once", { skip: skipWithoutSignals }, async (t) => {
   const command = runCommand(t, ["--port", "0", "--drain-delay", "60000"]);
   const url = await command.ready();
   await connect(t, url, { reconnection: false });
@@ -165,7 +166,9 @@ test("the second signal ends at once", async (t) => {
   assert.ok(Date.now() - start < 1_000);
 });
 
-test("a server of an operator's own port answers for it until the end", async (t) => {
+test("a server of an operator's own port answers for it until the end", {
+  skip: skipWithoutSignals,
+}, async (t) => {
   const command = runCommand(t, [
     "--port",
     "0",

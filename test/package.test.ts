@@ -11,11 +11,16 @@ import { skipWithout } from "./support/programs.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
+/** On Windows npm, and what it installs, are scripts that only a shell can start. */
+const needsShell = (command: string) => process.platform === "win32" && command !== process.execPath;
+
 /** Runs a command to its end, which must be a success, and returns what it printed. */
 function run(cwd: string, command: string, ...args: string[]): string {
-  // On Windows npm is a script, which only a shell can start.
-  const shell = process.platform === "win32";
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", shell });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    shell: needsShell(command),
+  });
   const output = `${stdout}${stderr}`;
   assert.equal(status, 0, `${command} ${args.join(" ")}\n${output}`);
   return output;
@@ -131,7 +136,9 @@ const served = {
 describe("the package, installed into an empty folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const start = (command: string, ...args: string[]) =>
-    new Command(spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }));
+    new Command(
+      spawn(command, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"], shell: needsShell(command) }),
+    );
   let installed = "";
   after(() => rmSync(folder, { recursive: true }));
 

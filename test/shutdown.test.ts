@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { client, connect, enter, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
+import { skipWithoutSignals } from "./support/programs.ts";
 import { engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
@@ -31,7 +32,9 @@ function hang(t: TestContext, url: string): void {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  test(`${signal} ends 500 clients on both transports within 2 s, in a way they reconnect after`, async (t) => {
+  test(`${signal} ends 500 clients on both transports within 2 s, in a way they reconnect after`, {
+    skip: skipWithoutSignals,
+  }, async (t) => {
     const command = runCommand(t, ["--port", "0"]);
     const url = await command.ready();
     const options = { query: { room: "lobby" }, reconnection: false };
@@ -51,7 +54,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-test("a client that answers nothing does not hold up the end", async (t) => {
+test("a client that answers nothing does not hold up the end", { skip: skipWithoutSignals }, async (t) => {
   const command = runCommand(t, ["--port", "0"]);
   const raw = await openRaw(t, await command.ready());
   raw.ws.pause();

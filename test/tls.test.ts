@@ -8,10 +8,11 @@ import { connect as openTls } from "node:tls";
 import { readCertificate } from "../src/tls.ts";
 import { client, connect, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
-import { skipWithout } from "./support/programs.ts";
+import { skipWithout, skipWithoutSignals } from "./support/programs.ts";
 import { until } from "./support/until.ts";
 
 const skip = skipWithout("openssl");
+const skipSignals = skip || skipWithoutSignals;
 
 /** A certificate of its own for a name, in a folder of its own. */
 function makeCertificate(name: string): { cert: string; key: string } {
@@ -67,7 +68,7 @@ test("with a certificate the server speaks HTTPS, on both transports", { skip },
   await next(clear, "connect_error");
 });
 
-test("SIGHUP reads the certificate again, and open connections stay", { skip }, async (t) => {
+test("SIGHUP reads the certificate again, and open connections stay", { skip: skipSignals }, async (t) => {
   const { certificate, command, url } = await startTls(t);
   const ann = await connect(t, url, { rejectUnauthorized: false });
   assert.equal(await nameShown(url), "first");
@@ -80,7 +81,9 @@ test("SIGHUP reads the certificate again, and open connections stay", { skip }, 
   assert.equal(await ann.ask("notice", "still here"), "have still here");
 });
 
-test("a new certificate that cannot be used is logged, and the last one stays", { skip }, async (t) => {
+test("a new certificate that cannot be used is logged, and the last one stays", {
+  skip: skipSignals,
+}, async (t) => {
   const { certificate, command, url } = await startTls(t);
   const [cert, key] = [readFileSync(certificate.cert, "utf8"), readFileSync(certificate.key, "utf8")];
   for (const [spoil, words] of [
@@ -142,7 +145,9 @@ test("a start with files that cannot be used ends with one sentence", { skip }, 
   }
 });
 
-test("without a certificate SIGHUP ends the server like any signal", async (t) => {
+test("without a certificate SIGHUP ends the server like any signal", {
+  skip: skipWithoutSignals,
+}, async (t) => {
   const command = runCommand(t, ["--port", "0"]);
   await command.ready();
   command.process.kill("SIGHUP");

@@ -1,4 +1,4 @@
-import { execSync, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,8 +21,12 @@ const { values: options } = parseArgs({
 });
 const profiling = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
 const names = options.servers.split(",");
-const limit = Number(execSync("ulimit -n", { shell: "/bin/sh", encoding: "utf8" }));
-const connections = Math.min(8_000, limit - 500);
+/** Windows has no such limit, and so names none. */
+const { userLimits } = process.report.getReport() as {
+  userLimits?: { open_files: { soft: number | string } };
+};
+const limit = Number(userLimits?.open_files.soft);
+const connections = Math.min(8_000, (Number.isNaN(limit) ? Infinity : limit) - 500);
 const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\x1b[2K\r${text}`);
 
 async function measure(name: string, workload: string): Promise<Figures> {

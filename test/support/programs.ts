@@ -70,10 +70,15 @@ export function skipWithout(name: keyof typeof programs): string | false {
   return reason;
 }
 
+/** Why a suite that sends signals is skipped, for `node:test`; false where they reach a process. */
+export const skipWithoutSignals =
+  process.platform === "win32" && "Skipping what signals do: on Windows they end a process at once";
+
 /** Before the tests: says which suites will be skipped, where one cannot miss it. */
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   for (const name of Object.keys(programs) as (keyof typeof programs)[]) {
     const reason = skipWithout(name);
     if (reason) console.log(reason);
   }
+  if (skipWithoutSignals) console.log(skipWithoutSignals);
 }
