@@ -252,7 +252,7 @@ for (const [what, options, line] of [
   ],
   [
     "a server with keys",
-    { authJwks: "http://127.0.0.1:9/" },
+    { authJwks: "http://127.0.0.1:9/?key=xxx" },
     /^tokens are required: signed with the keys of http:/,
   ],
 ] as const) {
