@@ -8,7 +8,7 @@ import { InboundMemory } from "./inbound.ts";
 import { clientsOf, type EngineRequest, type SocketInternals, stockSendPacket, trim } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
-import { slim } from "./request.ts";
+import { isReducible, ReducedRequest } from "./reduced-request.ts";
 import { isUpgradable } from "./session-guard.ts";
 import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
 
@@ -19,8 +19,8 @@ type Owned = Transport & { connection?: EngineSocket | undefined };
 export type EngineSocket = SocketInternals & {
   transport: Owned;
   server: Engine;
-  on: typeof on;
-  addListener: typeof on;
+  /** Of the request that began it, where an application discards that. */
+  savedRequest?: ReducedRequest | undefined;
   /** An application listens for what Engine.IO tells of each packet. */
   observed: boolean;
   /** The server has ended it; one that is only closing may wait for its client. */
@@ -36,6 +36,8 @@ export interface EngineBounds extends BacklogBounds, ReceiveBounds {
   eventsPerSecond: number;
   eventsBurst: number;
 }
+
+type Handshake = Parameters<Server["handshake"]>;
 
 interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
@@ -57,6 +59,8 @@ export class Engine extends Server {
   newest: EngineSocket | undefined;
   /** Ends a session that sends a packet in too many parts, or holds too much of one. */
   readonly endUnfinished: (connection: EngineSocket) => void;
+  /** Requests for WebSockets that the application has seen. */
+  readonly #shown = new WeakSet<object>();
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
   /** The most that an outbox collects before it is written, in bytes. */
   readonly longestBatchBytes: number;
@@ -79,17 +83,6 @@ export class Engine extends Server {
     this.onEnding = onEnding;
     this.longestBatchBytes = bounds.outboxMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
-    this.on("connection", (connection: EngineSocket) => {
-      this.newest = connection;
-      trim(connection, "cleanupFn", "sentCallbackFn");
-      connection.sendPacket = sendPacket;
-      connection.on = on;
-      connection.addListener = on;
-      connection.observed = false;
-      connection.transport.connection = connection;
-      // After the listeners of the application, which may read the whole request, or put something on it.
-      if (connection.request.websocket) setImmediate(slim, connection);
-    });
     this.on("newListener", (event) => {
       if (observing.has(event)) this.observed = true;
     });
@@ -110,6 +103,33 @@ export class Engine extends Server {
   #isUsable({ sid, transport }: Record<string, string>, isUpgrade: boolean): boolean {
     if ((transport === "websocket") !== isUpgrade) return false;
     return !isUpgrade || !sid || isUpgradable(clientsOf(this)[sid] as Socket);
+  }
+
+  override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
+    if (this.#showsRequests()) this.#shown.add(request);
+    // Until its last step has called back nobody listens for errors, and one without a listener ends the process.
+    if (this.middlewares.length > 0 || this.opts.allowRequest) socket.on("error", ignore);
+    super.handleUpgrade(request, socket, head);
+  }
+
+  /** The request becomes `socket.request`: the same object for as long as the connection lasts. */
+  protected override handshake(...[transport, request, refuse]: Handshake): Promise<unknown> {
+    const opening = request as EngineRequest;
+    const isKept = !opening.websocket || this.#shown.has(request) || !isReducible(opening);
+    return super.handshake(transport, isKept ? request : (new ReducedRequest(opening) as never), refuse);
+  }
+
+  /** Whether an application sees requests before there is a connection: then it may hold on to them. */
+  #showsRequests(): boolean {
+    if (this.middlewares.length > 0 || this.opts.allowRequest || Object.hasOwn(this, "generateId"))
+      return true;
+    return this.listenerCount("headers") + this.listenerCount("initial_headers") > 0;
+  }
+
+  /** Prepares each session before the first listener, which may do anything to it. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event === "connection") prepare(args[0] as EngineSocket);
+    return super.emit(event as never, ...args);
   }
 
   override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
@@ -171,12 +191,15 @@ export function outboxOf(connection: EngineSocket): OutboxTransport | undefined 
 /** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
 const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
 
-const stockOn = Socket.prototype.on;
-
-/** Notes whether an application listens for what Engine.IO tells of each packet: asking at each is too dear. */
-function on(this: EngineSocket, event: string | symbol, listener: () => void): EngineSocket {
-  if (observing.has(event)) this.observed = true;
-  return stockOn.call(this as never, event, listener) as never;
+/**
+ * Notes whether an application listens for what Engine.IO tells of each packet: asking at each is too dear, and a
+ * listener of `newListener` too large. Node's `once` and `prependOnceListener` call these.
+ */
+function observe<Add extends (event: string | symbol, listener: () => void) => unknown>(add: Add) {
+  return function (this: EngineSocket, event: string | symbol, listener: () => void): unknown {
+    if (observing.has(event)) this.observed = true;
+    return add.call(this, event, listener);
+  };
 }
 
 /** Engine.IO's `sendPacket`, by the outbox where that is safe, and counted where it is not. */
@@ -207,3 +230,26 @@ function bytesOf(data: Data | undefined, options: WriteOptions | undefined): num
   // Beyond ASCII a string may take two bytes for each character.
   return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
 }
+
+function ignore(): void {}
+
+function prepare(connection: EngineSocket): void {
+  connection.server.newest = connection;
+  trim(connection, "cleanupFn", "sentCallbackFn");
+  // As a prototype of theirs these would cost each connection 700 bytes: V8 would make a dictionary of it.
+  Object.assign(connection, ours);
+  connection.transport.connection = connection;
+  const { request } = connection;
+  connection.savedRequest = request instanceof ReducedRequest ? request : new ReducedRequest(request);
+}
+
+const { addListener, prependListener } = Socket.prototype;
+
+/** What our sessions do otherwise than those of Engine.IO. */
+const ours = {
+  observed: false,
+  sendPacket,
+  on: observe(addListener),
+  addListener: observe(addListener),
+  prependListener: observe(prependListener),
+};

@@ -6,11 +6,14 @@ import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
 import type { Addresses } from "../net/address.ts";
 import { clientsOf, type EngineRequest } from "./internals.ts";
+import type { ReducedRequest } from "./reduced-request.ts";
 import { type GuardedSession, mayUse } from "./session-guard.ts";
 
 /** An Engine.IO session, and whom it counts for. */
 export type Visitor = GuardedSession &
-  Pick<Socket, "request" | "on" | "close"> & {
+  Pick<Socket, "readyState" | "request" | "on" | "close"> & {
+    /** Of the request that began it; its own is in the hands of the application. */
+    savedRequest?: ReducedRequest | undefined;
     /** How often it has come to a namespace; the meter counts that. */
     arrivals?: number;
   };
@@ -109,8 +112,11 @@ export class Gate {
     const gate = this;
     this.#byId = clientsOf(engine) as unknown as Record<string, Visitor>;
     engine.on("connection", (visitor: Visitor) => {
-      visitor.address = this.#addresses.of(visitor.request);
-      visitor.origin = foreignOriginOf(visitor.request);
+      // An application that listens before us may have closed it.
+      if (visitor.readyState === "closed") return;
+      const request = (visitor.savedRequest ?? visitor.request) as IncomingMessage;
+      visitor.address = this.#addresses.of(request);
+      visitor.origin = foreignOriginOf(request);
       visitor.beganUnnamed = visitor.origin === undefined;
       this.#sessions++;
       this.#counts.add(visitor.address);

@@ -100,6 +100,12 @@ export interface ClientInternals {
   writeToEngine(packets: string[], options: object): void;
 }
 
+/** socket.io's Namespace. */
+export interface NamespaceInternals {
+  /** Called to enter it; replaced, since it builds `socket.handshake` of what is left of the request. */
+  _add(client: ClientInternals, ...rest: unknown[]): Promise<unknown>;
+}
+
 /** socket.io's Socket. */
 export interface IOSocketInternals {
   id: string;

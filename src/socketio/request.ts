@@ -1,7 +1,7 @@
-import { IncomingMessage } from "node:http";
-import { Socket as TcpSocket } from "node:net";
+import type { IncomingMessage } from "node:http";
 import { parse } from "node:querystring";
-import type { EngineRequest } from "./internals.ts";
+import type { EngineRequest, SocketInternals } from "./internals.ts";
+import type { ReducedRequest } from "./reduced-request.ts";
 
 /** More than a client of ours has, and its rooms; the query is kept as long as the connection. */
 const maxKeys = 1_000;
@@ -27,41 +27,27 @@ function queryOf(url = ""): Record<string, string> {
   return query as Record<string, string>;
 }
 
+/** Whether everything that Socket.IO reads of a request is still there. An application may have changed it. */
+export function isComplete(request: unknown): request is EngineRequest {
+  const { headers, connection, url, _query } = (request ?? {}) as Partial<EngineRequest>;
+  return Boolean(headers && connection && _query) && typeof url === "string";
+}
+
 /**
- * Keeps of a request what is read of it once its connection is made. The rest, some kilobytes of parser and
- * stream, would be kept as long as the connection. A request that an application has put something on is kept.
+ * Calls Socket.IO while it builds a handshake from the request of a connection. An application may have discarded
+ * that request to save memory, as Socket.IO's documentation advises, or have damaged it: then Socket.IO gets ours.
  */
-export function slim(connection: { request: EngineRequest }): void {
-  const { request } = connection;
-  if (Object.keys(request).some((key) => !ordinary.has(key))) return;
-  connection.request = new Essence(request) as unknown as EngineRequest;
-}
-
-/** What is read of a request for as long as its connection lasts. */
-class Essence {
-  readonly headers: IncomingMessage["headers"];
-  readonly url: string | undefined;
-  readonly _query: Record<string, string>;
-  readonly socket: TcpSocket;
-
-  constructor({ headers, url, _query, socket }: EngineRequest) {
-    this.headers = headers;
-    this.url = url;
-    this._query = _query;
-    this.socket = socket;
-  }
-
-  get connection(): TcpSocket {
-    return this.socket;
-  }
-
-  get client(): TcpSocket {
-    return this.socket;
+export function withRequest<T>(
+  connection: SocketInternals & { savedRequest?: ReducedRequest | undefined },
+  build: () => T,
+): T {
+  const { request, savedRequest } = connection;
+  if (isComplete(request)) return build();
+  // Socket.IO copes with none.
+  connection.request = (savedRequest?.unchanged() ?? null) as never;
+  try {
+    return build();
+  } finally {
+    connection.request = request;
   }
 }
-
-/** What every request has, and what Node's server and Engine.IO put on it. */
-const ordinary = new Set([
-  ...Object.keys(new IncomingMessage(new TcpSocket())),
-  ...["parser", "_query", "websocket"],
-]);

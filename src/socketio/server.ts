@@ -10,6 +10,8 @@ import { OutboxAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
 import { encodeRes } from "./encode.ts";
 import { Engine, type EngineBounds, type EngineSocket, end, type Traffic } from "./engine.ts";
+import type { NamespaceInternals } from "./internals.ts";
+import { withRequest } from "./request.ts";
 
 /** What clients send is unknown until a namespace has checked it. */
 type Heard = Record<string, (...args: unknown[]) => void>;
@@ -93,6 +95,8 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
   io.on("new_namespace", ({ name }) => {
     if (!own.has(name)) applications.add(name);
   });
+  keepHandshakes(io.sockets);
+  io.on("new_namespace", keepHandshakes);
   io.bind(engine);
   return {
     io,
@@ -103,6 +107,13 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
     outboxes: () => engine.backlog.bytes,
     inboundBytes: () => engine.inbound.bytes,
   };
+}
+
+/** Lets clients enter a namespace with the handshake that they sent, whatever became of the request. */
+function keepHandshakes(nsp: unknown): void {
+  const namespace = nsp as NamespaceInternals;
+  const { _add: add } = namespace;
+  namespace._add = (client, ...rest) => withRequest(client.conn, () => add.call(namespace, client, ...rest));
 }
 
 function fastDelivery(nsp: Nsp): Deliver {
