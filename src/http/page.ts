@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import helmet from "@fastify/helmet";
 import serveStatic from "@fastify/static";
 import type { FastifyInstance } from "fastify";
+import { docs } from "./docs.ts";
 
 const asset = fileURLToPath(new URL("../../asset/", import.meta.url));
 // The build copies lit-html beside the compiled sources. The sources themselves serve the installed package: it
@@ -28,10 +29,11 @@ const contentSecurityPolicy = {
   },
 };
 
-/** The page to try the server on. */
+/** The page to try the server on, and the documentation. */
 export async function page(app: FastifyInstance): Promise<void> {
   // Served over plain HTTP as a rule: no header may send a browser to HTTPS.
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false });
+  app.register(docs);
   app.register(serveStatic, { root: asset });
   app.register(serveStatic, {
     root: litHtml,

@@ -1,40 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { describe, type TestContext, test } from "node:test";
-import type { BrowserContextOptions } from "playwright-core";
+import { accessible, fits, looks } from "../support/appearance.ts";
 import { useBrowser } from "../support/browser.ts";
 import { enter } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { startServer } from "../support/server.ts";
 import { type Window, windows } from "../support/window.ts";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const picture = new URL("page.png", import.meta.url);
-
-const looks: Record<string, BrowserContextOptions> = {
-  light: { colorScheme: "light", viewport: { width: 1200, height: 720 } },
-  dark: { colorScheme: "dark", viewport: { width: 1200, height: 720 } },
-  "on a phone": { colorScheme: "light", viewport: { width: 320, height: 640 } },
-};
-
-async function accessible({ page }: Window, state: string): Promise<void> {
-  // Evaluated as the debugger does, which the page's Content-Security-Policy does not hold up.
-  await page.evaluate(axe);
-  const violations = await page.evaluate(async () => {
-    // biome-ignore lint/suspicious/noExplicitAny: axe is a global of the page's
-    const results = await (globalThis as any).axe.run();
-    return results.violations.map(
-      ({ id, nodes }: { id: string; nodes: { html: string }[] }) => `${id}: ${nodes.map(({ html }) => html)}`,
-    );
-  });
-  assert.deepEqual(violations, [], state);
-}
-
-async function fits({ page }: Window, state: string): Promise<void> {
-  const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(excess <= 0, `${state}: ${excess} px too wide`);
-}
 
 /** A conversation with a bit of everything in view. */
 async function conversation(t: TestContext, window: Window, url: string): Promise<void> {
@@ -63,8 +37,8 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
       const { url } = await startServer(t);
       const ann = await windows(t, open)(url, options);
       const check = async (state: string) => {
-        await accessible(ann, state);
-        await fits(ann, state);
+        await accessible(ann.page, state);
+        await fits(ann.page, state);
       };
       await check("entrance");
       await ann.enter("ann", "lobby");

@@ -23,9 +23,10 @@ export const entrance = (state, { enter }) => {
         first
           ? html`<h1>roomcast</h1>
               <p>
-                A room server for Socket.IO clients is running here. Pick a name and a room; open this page in a
+                A room server for Socket.IO clients is running here. Enter a name and a room. Open this page in a
                 second window to have somebody to talk to.
-              </p>`
+              </p>
+              <p><a href="/docs/">Documentation</a></p>`
           : html`<p id="reason" role="alert" class=${status === "turned away" ? "failed" : ""}>
               ${status === "turned away" ? "Turned away. " : ""}${reason}
             </p>`

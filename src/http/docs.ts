@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { layout, type MenuItem } from "./docs-layout.ts";
+import { type Document, indexName, parseDocument } from "./markdown.ts";
+
+const folder = fileURLToPath(new URL("../../asset/docs/", import.meta.url));
+
+interface Page {
+  html: string;
+  etag: string;
+}
+
+/** The documentation in `asset/docs`, as pages under `/docs/`. They are rendered once, when the server starts. */
+export async function docs(app: FastifyInstance): Promise<void> {
+  const pages = await renderPages();
+  app.get("/docs", (_request, reply) => reply.redirect("/docs/", 301));
+  app.get("/docs/", (request, reply) => send(pages.get(indexName), request, reply));
+  app.get<{ Params: { name: string } }>("/docs/:name", (request, reply) => {
+    const { name } = request.params;
+    return send(name === indexName ? undefined : pages.get(name), request, reply);
+  });
+}
+
+function send(page: Page | undefined, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (!page) {
+    reply.callNotFound();
+    return reply;
+  }
+  reply.header("cache-control", "no-cache").header("etag", page.etag);
+  if (matches(request.headers["if-none-match"], page.etag)) return reply.code(304).send();
+  return reply.type("text/html; charset=utf-8").send(page.html);
+}
+
+/** Compares weakly (RFC 9110, 13.1.2): a proxy that compresses the page marks its tag as weak. */
+function matches(header: string | undefined, etag: string): boolean {
+  const tags = header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
+  return tags.includes(etag) || tags.includes("*");
+}
+
+async function renderPages(): Promise<Map<string, Page>> {
+  const documents = new Map<string, Document>();
+  for (const file of await readdir(folder)) {
+    if (!file.endsWith(".md")) continue;
+    documents.set(basename(file, ".md"), parseDocument(await readFile(folder + file, "utf8")));
+  }
+  // Pages come in the order in which the index lists them.
+  const menu = (documents.get(indexName)?.links ?? []).map(
+    (name): MenuItem => ({ name, title: documents.get(name)?.title ?? name }),
+  );
+  const pages = new Map<string, Page>();
+  for (const [name, document] of documents) {
+    const html = layout(name, document, menu);
+    pages.set(name, { html, etag: `"${createHash("sha256").update(html).digest("base64url")}"` });
+  }
+  return pages;
+}

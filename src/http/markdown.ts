@@ -1,0 +1,102 @@
+import { Marked, type Tokens } from "marked";
+
+/** A heading of a document. */
+export interface Heading {
+  id: string;
+  /** The text as HTML. */
+  html: string;
+  depth: number;
+}
+
+/** A Markdown document as HTML. */
+export interface Document {
+  /** The text of the heading of level 1, escaped. */
+  title: string;
+  /** All but that heading. */
+  body: string;
+  /** The headings below it. */
+  headings: Heading[];
+  /** The names of the documents that it links to, in order. */
+  links: string[];
+}
+
+/** The name of the document that `/docs/` shows. */
+export const indexName = "index";
+
+/** Renders GitHub-flavoured Markdown. A link to another document (`name.md#id`) becomes `/docs/name#id`. */
+export function parseDocument(markdown: string): Document {
+  const headings: Heading[] = [];
+  const links: string[] = [];
+  let title = "";
+  const marked = new Marked({
+    renderer: {
+      heading({ depth, text, tokens }) {
+        if (depth === 1) {
+          title = escaped(text);
+          return "";
+        }
+        const html = this.parser.parseInline(tokens);
+        const id = uniqueId(slugOf(text), headings);
+        headings.push({ id, html, depth });
+        const anchor = `<a class="anchor" href="#${id}" aria-label="Link to “${escaped(text)}”">#</a>`;
+        return `<h${depth} id="${id}">${html} ${anchor}</h${depth}>\n`;
+      },
+      link({ href, tokens }) {
+        const [, name, fragment = ""] = href.match(/^([a-z-]+)\.md(#.*)?$/) ?? [];
+        if (name) links.push(name);
+        const address = name ? addressOf(name) + fragment : href.replace(/^\.\.\//, "/");
+        return `<a href="${escaped(address)}">${this.parser.parseInline(tokens)}</a>`;
+      },
+      code({ text }) {
+        // Focusable, so that a keyboard can scroll it.
+        return `<pre tabindex="0"><code>${escaped(text)}</code></pre>\n`;
+      },
+      table({ header, rows }) {
+        const inline = ({ tokens }: Tokens.TableCell) => this.parser.parseInline(tokens);
+        return table(
+          header.map(inline),
+          rows.map((row) => row.map(inline)),
+        );
+      },
+    },
+  });
+  const body = marked.parse(markdown, { async: false });
+  return { title, body, headings, links };
+}
+
+/** The address of a document's page. */
+export const addressOf = (name: string): string => (name === indexName ? "/docs/" : `/docs/${name}`);
+
+/**
+ * A table whose rows narrow windows stack, each cell under its label. The roles keep it a table for assistive
+ * technology when CSS changes `display`.
+ */
+function table(labels: string[], rows: string[][]): string {
+  const header = labels.map((label) => `<th role="columnheader" scope="col">${label}</th>`).join("");
+  const body = rows.map((cells) => {
+    const columns = cells.map((cell, n) => `<td role="cell" data-label="${labels[n] ?? ""}">${cell}</td>`);
+    return `<tr role="row">${columns.join("")}</tr>\n`;
+  });
+  return `<div class="table"><table role="table">
+<thead role="rowgroup"><tr role="row">${header}</tr></thead>
+<tbody role="rowgroup">
+${body.join("")}</tbody></table></div>\n`;
+}
+
+/** The id that GitHub gives a heading, so that one link works on both. */
+const slugOf = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+    .replace(/\s/g, "-");
+
+function uniqueId(slug: string, headings: readonly Heading[]): string {
+  const taken = new Set(headings.map(({ id }) => id));
+  if (!taken.has(slug)) return slug;
+  let count = 1;
+  while (taken.has(`${slug}-${count}`)) count++;
+  return `${slug}-${count}`;
+}
+
+const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => entities[character] ?? "");
