@@ -164,7 +164,7 @@ describe("pages", () => {
 
 test("Markdown becomes HTML with the anchors that GitHub gives", () => {
   const { title, body, headings, links } = parseDocument(
-    '# A "title" <b> & more\n\n## Use `--a-b`, twice\n\n## Use `--a-b`, twice\n\n[x](y-z.md#q) [i](index.md) [g](../g.json)\n\n```js\n<i>\n```\n',
+    '# A "title" <b> & more\n\n## Use `--a-b`, twice\n\n## Use `--a-b`, twice\n\n[x](y-z.md#q) [i](index.md) [g](../g.json)\n\n```js\n<i>\n```\n\n| `a` "b" |\n|---|\n| `--c-d` |\n',
   );
   assert.equal(title, "A &quot;title&quot; &lt;b&gt; &amp; more");
   assert.deepEqual(
@@ -172,7 +172,13 @@ test("Markdown becomes HTML with the anchors that GitHub gives", () => {
     ["use---a-b-twice", "use---a-b-twice-1"],
   );
   assert.deepEqual(links, ["y-z", "index"]);
-  for (const part of ['href="/docs/y-z#q"', 'href="/docs/"', 'href="/g.json"', "<code>&lt;i&gt;</code>"]) {
+  for (const part of [
+    'href="/docs/y-z#q"',
+    'href="/docs/"',
+    'href="/g.json"',
+    "<code>&lt;i&gt;</code>",
+    'data-label="a &quot;b&quot;"',
+  ]) {
     assert.ok(body.includes(part), part);
   }
 });

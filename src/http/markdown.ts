@@ -51,11 +51,19 @@ export function parseDocument(markdown: string): Document {
         // Focusable, so that a keyboard can scroll it.
         return `<pre tabindex="0"><code>${escaped(text)}</code></pre>\n`;
       },
+      codespan({ text }) {
+        // A flag such as `--max-text` is not broken at its hyphens.
+        const isWord = text.length <= longestWordChars && !text.includes(" ");
+        return `<code${isWord ? ' class="word"' : ""}>${escaped(text)}</code>`;
+      },
       table({ header, rows }) {
-        const inline = ({ tokens }: Tokens.TableCell) => this.parser.parseInline(tokens);
+        const cell = ({ text, tokens }: Tokens.TableCell): Cell => ({
+          text: escaped(text.replaceAll("`", "")),
+          html: this.parser.parseInline(tokens),
+        });
         return table(
-          header.map(inline),
-          rows.map((row) => row.map(inline)),
+          header.map(cell),
+          rows.map((row) => row.map(cell)),
         );
       },
     },
@@ -67,14 +75,25 @@ export function parseDocument(markdown: string): Document {
 /** The address of a document's page. */
 export const addressOf = (name: string): string => (name === indexName ? "/docs/" : `/docs/${name}`);
 
+/** The longest code, in characters, that a narrow window shows in one line. */
+const longestWordChars = 30;
+
+interface Cell {
+  /** Escaped, without Markdown. */
+  text: string;
+  html: string;
+}
+
 /**
  * A table whose rows narrow windows stack, each cell under its label. The roles keep it a table for assistive
  * technology when CSS changes `display`.
  */
-function table(labels: string[], rows: string[][]): string {
-  const header = labels.map((label) => `<th role="columnheader" scope="col">${label}</th>`).join("");
+function table(labels: Cell[], rows: Cell[][]): string {
+  const header = labels.map(({ html }) => `<th role="columnheader" scope="col">${html}</th>`).join("");
   const body = rows.map((cells) => {
-    const columns = cells.map((cell, n) => `<td role="cell" data-label="${labels[n] ?? ""}">${cell}</td>`);
+    const columns = cells.map(
+      ({ html }, n) => `<td role="cell" data-label="${labels[n]?.text}">${html}</td>`,
+    );
     return `<tr role="row">${columns.join("")}</tr>\n`;
   });
   return `<div class="table"><table role="table">
