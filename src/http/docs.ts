@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -15,7 +15,7 @@ interface Page {
 
 /** The documentation in `asset/docs`, as pages under `/docs/`. They are rendered once, when the server starts. */
 export async function docs(app: FastifyInstance): Promise<void> {
-  const pages = await renderPages();
+  const pages = renderPages();
   app.get("/docs", (_request, reply) => reply.redirect("/docs/", 301));
   app.get("/docs/", (request, reply) => send(pages.get(indexName), request, reply));
   app.get<{ Params: { name: string } }>("/docs/:name", (request, reply) => {
@@ -40,11 +40,11 @@ function matches(header: string | undefined, etag: string): boolean {
   return tags.includes(etag) || tags.includes("*");
 }
 
-async function renderPages(): Promise<Map<string, Page>> {
+function renderPages(): Map<string, Page> {
   const documents = new Map<string, Document>();
-  for (const file of await readdir(folder)) {
+  for (const file of readdirSync(folder)) {
     if (!file.endsWith(".md")) continue;
-    documents.set(basename(file, ".md"), parseDocument(await readFile(folder + file, "utf8")));
+    documents.set(basename(file, ".md"), parseDocument(readFileSync(folder + file, "utf8")));
   }
   // Pages come in the order in which the index lists them.
   const menu = (documents.get(indexName)?.links ?? []).map(
