@@ -35,8 +35,19 @@ const longestEscape = 12;
 /** What an event may have beside its text, in characters: a room of 128, its name, an ack id, options. */
 const spareEventChars = 4_096;
 
-/** The longest handshake, and the head of a packet with binary parts, in characters. */
+/** The head of a packet with binary parts, and a handshake with the rooms of the default, in characters. */
 export const longestHeadChars = 65_536;
+
+/** A room of 128 characters, each a pair of surrogates or escaped with a backslash, in quotes and with a comma. */
+const longestRoomChars = 260;
+
+/** A handshake has a token and a name, too. */
+const spareHandshakeChars = 12_000;
+
+/** The longest handshake that names so many rooms, in characters. */
+export function longestHandshakeChars(maxRooms: number): number {
+  return Math.max(spareHandshakeChars + longestRoomChars * maxRooms, longestHeadChars);
+}
 
 /** The length that an event needs at most, however its client escapes it, in characters. */
 export function longestEventChars(maxTextChars: number): number {

@@ -46,10 +46,10 @@ const heldBytes = async ({ app }: RunningServer): Promise<number> =>
 
 describe("a message in many parts", () => {
   test("arrives in 60 fragments, in segments of 1,400 bytes, and byte by byte while it is short", async (t) => {
-    const { url } = await startServer(t, { maxTextChars: 990_000 });
+    const { url } = await startServer(t, { maxTextChars: 330_000 });
     const { client, answer } = await open(t, url);
-    const text = "x".repeat(980_000);
-    const cuts = Array.from({ length: 60 }, (_, n) => (n + 1) * 16_000);
+    const text = "x".repeat(320_000);
+    const cuts = Array.from({ length: 60 }, (_, n) => (n + 1) * 5_300);
     await client.write(
       Buffer.concat(fragments(opcodes.text, Buffer.from(`421["notice","${text}"]`), ...cuts)),
     );

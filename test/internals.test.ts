@@ -34,6 +34,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Socket#cleanupFn": ({ websocket: { conn } }) => conn.cleanupFn.length === 1,
   "engine.io Socket#sentCallbackFn": ({ websocket: { conn } }) => isArray(conn.sentCallbackFn),
   "engine.io Socket#sendPacket": () => isFunction(Reflect.get(EngineSocket.prototype, "sendPacket")),
+  "engine.io Socket#pingTimeoutTimer": ({ polling }) => isFunction(polling.pingTimeoutTimer.refresh),
   "engine.io Socket#onClose": ({ websocket: { conn } }) => isFunction(conn.onClose),
   "engine.io Socket#readyState can be set": ({ websocket: { conn } }) =>
     conn.readyState === "open" && Reflect.set(conn, "readyState", "open"),
@@ -52,10 +53,12 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Polling#maxHttpBufferSize": ({ polling: { transport } }) => transport.maxHttpBufferSize > 0,
   "engine.io Polling#closeTimeout": ({ polling: { transport } }) => transport.closeTimeout > 0,
   ...Object.fromEntries(
-    ["headers", "onDataRequest", "doWrite", "onData", "onError"].map((name) => [
-      `engine.io Polling#${name}`,
-      ({ polling: { transport } }: Untyped) => isFunction(Object.getPrototypeOf(transport)[name]),
-    ]),
+    ["headers", "onDataRequest", "send", "doWrite", "onData", "onPacket", "onClose", "onError"].map(
+      (name) => [
+        `engine.io Polling#${name}`,
+        ({ polling: { transport } }: Untyped) => isFunction(Object.getPrototypeOf(transport)[name]),
+      ],
+    ),
   ),
   "engine.io Server#opts.wsEngine": ({ io }) => (io.engine as Untyped).ws instanceof WebSocketServer,
   "ws writes to the socket of the upgrade": ({ websocket: { conn } }) =>

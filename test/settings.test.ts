@@ -65,6 +65,16 @@ describe("one sentence names what is wrong with a setting:", () => {
     [["--ping-interval", "0"], {}, /^--ping-interval must be a whole number of milliseconds from 1 /],
     [["--max-payload", "10"], {}, /^--max-payload must be a whole number of bytes from 1024 /],
     [["--max-text", "0"], {}, /^--max-text must be a whole number of characters from 1 /],
+    [
+      ["--max-text", "5000"],
+      { MAX_PAYLOAD: "15000" },
+      /^--max-text must be less than a third of MAX_PAYLOAD: /,
+    ],
+    [
+      ["--max-text", "5000", "--outbox-max", "9000"],
+      {},
+      /^--max-text must be less than a third of --outbox-max: /,
+    ],
     [["--max-text", "5000"], { MAX_PAYLOAD: "5000" }, /^--max-text must be less than MAX_PAYLOAD\.$/],
     [
       ["--trust-proxy", "loopback, 10.0.0.300"],

@@ -19,6 +19,9 @@ const facts = Settings.properties as object as Record<string, Facts>;
 
 const units = { Ms: " of milliseconds", Bytes: " of bytes", Chars: " of characters" };
 
+/** What a character of JavaScript's takes in UTF-8, at most. */
+const longestCharBytes = 3;
+
 const ajv = new Ajv({ useDefaults: true });
 ajv.addFormat("proxy", isProxy);
 ajv.addFormat("key-source", isKeySource);
@@ -121,6 +124,15 @@ function filled<T extends RoomSettings>(
   if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, sourceOf);
   if (settings.maxTextChars >= settings.maxPayloadBytes)
     throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
+  // The default is not refused: whoever chooses a small payload has shorter texts in mind.
+  const textBytes = longestCharBytes * settings.maxTextChars;
+  for (const bound of ["maxPayloadBytes", "outboxMaxBytes"] as const) {
+    if (settings.maxTextChars === facts.maxTextChars?.default || textBytes < settings[bound]) continue;
+    const [text, larger] = [sourceOf("maxTextChars"), sourceOf(bound)];
+    throw new SettingError(
+      `${text} must be less than a third of ${larger}: a character may take ${longestCharBytes} bytes.`,
+    );
+  }
   if (settings.authSecret !== undefined && settings.authJwks !== undefined)
     throw new SettingError(`Give ${sourceOf("authSecret")} or ${sourceOf("authJwks")}, not both.`);
   for (const name of ["authIssuer", "authAudience"] as const) {

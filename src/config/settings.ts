@@ -37,7 +37,7 @@ const roomSettings = {
     maximum: 1_073_741_824,
   }),
   maxTextChars: Type.Integer({
-    description: "Longest text of a message; must be below --max-payload",
+    description: "Longest text of a message; below a third of --max-payload",
     default: 16_384,
     minimum: 1,
     maximum: 100_000_000,

@@ -2,6 +2,7 @@ import { Adapter, type BroadcastOptions } from "socket.io-adapter";
 import { type EngineSocket, outboxOf } from "./engine.ts";
 import { frame } from "./frame.ts";
 import type { AdapterInternals, IOSocketInternals } from "./internals.ts";
+import { copyBytes } from "./pacer.ts";
 
 type Packet = Parameters<Adapter["broadcast"]>[0];
 
@@ -50,6 +51,8 @@ export class OutboxAdapter extends Adapter {
     const bytes = frame(`4${text}`);
     let kept: { wsPreEncodedFrame: Buffer[] } | undefined;
     const members = this.#membersOf(room);
+    const pacer = members[0]?.client.conn.server.pacer;
+    const workBytes = (pacer?.workBytes ?? 0) + members.length * (bytes.length + copyBytes);
     for (const socket of members) {
       if (socket === except) continue;
       socket.notifyOutgoingListeners(packet);
@@ -64,6 +67,7 @@ export class OutboxAdapter extends Adapter {
         client.writeToEngine([text], kept);
       }
     }
+    if (pacer) pacer.workBytes = workBytes;
   }
 
   #membersOf(room: string): Socket[] {

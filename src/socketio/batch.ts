@@ -1,6 +1,4 @@
-import type { Socket } from "node:net";
-
-const longestJoinBytes = 65_536;
+const pieceBytes = 65_536;
 
 /**
  * The frames that an outbox has collected in this turn, as the last link of a chain. Outboxes that were sent the
@@ -13,7 +11,7 @@ export class Batch {
   readonly #frame: Buffer;
   #nextFrame: Buffer | undefined;
   #next: Batch | undefined;
-  #joined: Buffer[] | undefined;
+  #pieces: Buffer[] | undefined;
 
   constructor(before: Batch | undefined, frame: Buffer) {
     this.#before = before;
@@ -35,21 +33,13 @@ export class Batch {
   }
 
   /**
-   * Writes all frames, in as few buffers as are of a size to be copied, which are made once however many outboxes
-   * hold this batch.
-   *
-   * @returns false if the socket is to be waited for
+   * All frames, in pieces of at most 64 kB, made once however many outboxes hold this batch. A socket that is given one
+   * piece at a time shows how much its client takes. A larger frame is a piece by itself: what `ws` writes of its own
+   * accord comes between pieces, and must not come within a frame.
    */
-  writeTo(socket: Socket, done?: () => void): boolean {
-    if (!this.#joined) this.#joined = this.#join();
-    const [first, ...rest] = this.#joined;
-    if (rest.length === 0) return socket.write(first as Buffer, done);
-    socket.cork();
-    const last = rest.pop() as Buffer;
-    for (const piece of [first as Buffer, ...rest]) socket.write(piece);
-    const taken = socket.write(last, done);
-    socket.uncork();
-    return taken;
+  get pieces(): readonly Buffer[] {
+    this.#pieces ??= this.#join();
+    return this.#pieces;
   }
 
   #join(): Buffer[] {
@@ -57,9 +47,11 @@ export class Batch {
     const pieces: Buffer[] = [];
     let frames: Buffer[] = [];
     let bytes = 0;
-    const cut = () => pieces.push(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes));
+    const cut = () => {
+      if (bytes > 0) pieces.push(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames, bytes));
+    };
     for (const frame of this.#frames()) {
-      if (bytes + frame.length > longestJoinBytes && bytes > 0) {
+      if (bytes + frame.length > pieceBytes) {
         cut();
         frames = [];
         bytes = 0;

@@ -21,6 +21,8 @@ const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCode
 export interface DecoderBounds {
   /** Of a packet and its attachments together. */
   maxPayloadBytes: number;
+  /** Of a packet that is kept for a while: a handshake, or the head of one with attachments. */
+  maxHeadChars: number;
   /** Of an event where no application expects larger ones. */
   maxEventChars: number;
   /** Whether packets on this namespace are an application's, of any size and shape. */
@@ -29,6 +31,7 @@ export interface DecoderBounds {
 
 const unbounded: DecoderBounds = {
   maxPayloadBytes: Number.POSITIVE_INFINITY,
+  maxHeadChars: longestHeadChars,
   maxEventChars: Number.POSITIVE_INFINITY,
   isApplications: () => true,
 };
@@ -78,7 +81,7 @@ export class FastDecoder extends Decoder {
 
   /** Takes a packet that is kept for a while, parsed: a handshake, or what attachments are to come for. */
   #begin(text: string): void {
-    if (text.length > longestHeadChars && !/^[23]/.test(text)) {
+    if (text.length > this.#bounds.maxHeadChars && !/^[23]/.test(text)) {
       throw new Error("the head of the packet is larger than it may be");
     }
     if (!/^[56]/.test(text)) {

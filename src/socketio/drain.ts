@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Server as Engine } from "engine.io";
+import type { Socket, Server as StockEngine } from "engine.io";
 import { endings } from "../errors.ts";
 import { spread } from "../limits.ts";
+import { Engine, type EngineSocket } from "./engine.ts";
 import { clientsOf } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 
@@ -9,26 +10,44 @@ import { OutboxTransport } from "./outbox.ts";
 const longestFarewellMs = 1_000;
 
 /**
- * Ends all sessions over a time, so that those who reconnect do not come as one herd; each hears first what was
- * sent to it. Resolves when all have gone, or have not within a second of the last goodbye.
+ * Ends all sessions over a time, so that those who reconnect do not come as one herd; each hears first what was sent to
+ * it. A client that is still taking what it was sent is ended once it has taken all, or a second after that time.
+ * Resolves when all have gone, or have not within a second of the last goodbye.
  *
  * @param onGoodbye is called as each is ended
  */
-export async function drain(engine: Engine, overMs: number, onGoodbye: () => void): Promise<void> {
+export async function drain(engine: StockEngine, overMs: number, onGoodbye: () => void): Promise<void> {
   const connections = Object.values(clientsOf(engine));
+  if (engine instanceof Engine) engine.pacer.close();
+  const isTaking = (connection: Socket) =>
+    engine instanceof Engine && engine.backlog.isTaking(connection as unknown as EngineSocket);
   const start = performance.now();
   const dues = spread(connections.length, overMs);
+  let taking: Socket[] = [];
   for (const [index, connection] of connections.entries()) {
     const early = (dues[index] ?? 0) - (performance.now() - start);
     if (early > 1) await sleep(early);
-    const { transport } = connection;
-    if (transport instanceof OutboxTransport) {
-      transport.farewell = [endings["server shutting down"], "server shutting down"];
+    if (isTaking(connection)) taking.push(connection);
+    else sayGoodbye(connection, onGoodbye);
+  }
+  while (taking.length > 0) {
+    const isLate = performance.now() - start > overMs + longestFarewellMs;
+    for (const connection of taking) {
+      if (isLate || !isTaking(connection)) sayGoodbye(connection, onGoodbye);
     }
-    if (connection.readyState !== "open") continue;
-    onGoodbye();
-    connection.close();
+    taking = taking.filter(({ readyState }) => readyState === "open");
+    if (taking.length > 0) await sleep(10);
   }
   const late = performance.now() + longestFarewellMs;
   while (engine.clientsCount > 0 && performance.now() < late) await sleep(10);
+}
+
+function sayGoodbye(connection: Socket, onGoodbye: () => void): void {
+  const { transport } = connection;
+  if (transport instanceof OutboxTransport) {
+    transport.farewell = [endings["server shutting down"], "server shutting down"];
+  }
+  if (connection.readyState !== "open") return;
+  onGoodbye();
+  connection.close();
 }

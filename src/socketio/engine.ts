@@ -3,10 +3,11 @@ import { cutOff, type Ending, endings } from "../errors.ts";
 import { sparePackets } from "../limits.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { Flood } from "./flood.ts";
-import { type Data, frame } from "./frame.ts";
+import { type Data, frame, memoryOf } from "./frame.ts";
 import { InboundMemory } from "./inbound.ts";
 import { clientsOf, type EngineRequest, type SocketInternals, stockSendPacket, trim } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
+import { copyBytes, Pacer } from "./pacer.ts";
 import { answerInBinary, tame, wantsBinaryPayloads } from "./polling.ts";
 import { isReducible, ReducedRequest } from "./reduced-request.ts";
 import { isUpgradable } from "./session-guard.ts";
@@ -53,6 +54,7 @@ export interface Traffic {
 export class Engine extends Server {
   readonly backlog: Backlog;
   readonly flood: Flood;
+  readonly pacer: Pacer;
   readonly inbound: InboundMemory;
   readonly bounds: ReceiveBounds;
   /** The connection that came last; Socket.IO makes its decoder within the event that tells of it. */
@@ -83,6 +85,7 @@ export class Engine extends Server {
     this.onEnding = onEnding;
     this.longestBatchBytes = bounds.outboxMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
+    this.pacer = new Pacer(this.backlog, this.opts.pingTimeout ?? 0);
     this.on("newListener", (event) => {
       if (observing.has(event)) this.observed = true;
     });
@@ -152,6 +155,7 @@ export class Engine extends Server {
   override close(): this {
     this.backlog.close();
     this.flood.close();
+    this.pacer.close();
     return super.close();
   }
 }
@@ -211,6 +215,7 @@ function sendPacket(
   callback?: () => void,
 ): void {
   const given = typeof options === "function" ? undefined : options;
+  if (type === "message") this.server.pacer.workBytes += copyBytes + lengthOf(data);
   if (type === "message" && typeof data === "string" && !callback && typeof options !== "function") {
     const outbox = outboxOf(this);
     if (outbox) {
@@ -222,13 +227,11 @@ function sendPacket(
   stockSendPacket.call(this, type, data, options, callback);
 }
 
+const lengthOf = (data: Data = "") => (typeof data === "string" ? data.length : data.byteLength);
+
 function bytesOf(data: Data | undefined, options: WriteOptions | undefined): number {
   const [framed] = options?.wsPreEncodedFrame ?? [];
-  if (framed) return framed.length;
-  if (typeof data !== "string") return data?.byteLength ?? 0;
-  const bytes = Buffer.byteLength(data);
-  // Beyond ASCII a string may take two bytes for each character.
-  return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
+  return framed ? framed.length : memoryOf(data);
 }
 
 function ignore(): void {}

@@ -23,3 +23,11 @@ export function frame(data: Data): Buffer {
 
 const octets = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength);
+
+/** The memory that data takes while it waits to be framed, in bytes. */
+export function memoryOf(data: Data = ""): number {
+  if (typeof data !== "string") return data.byteLength;
+  const bytes = Buffer.byteLength(data);
+  // Beyond ASCII a string may take two bytes for each character.
+  return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
+}

@@ -34,6 +34,8 @@ export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "pro
   sentCallbackFn: unknown[];
   /** Replaced, so that single packets of an application go through the outbox, too. */
   sendPacket: SendPacket;
+  /** Runs while a client of Engine.IO 4 owes an answer to a ping, and always for one of Engine.IO 3. */
+  pingTimeoutTimer: NodeJS.Timeout | null;
   /** Ends the session with a reason of ours. */
   onClose(reason: string): void;
 };
@@ -68,6 +70,12 @@ export interface PayloadCodec {
   decodePacket(packet: string | Buffer, binaryType: undefined, utf8decode: boolean): object;
 }
 
+/** A packet as a transport hands it to engine.io's Socket. */
+export interface InboundPacket {
+  type: string;
+  data?: unknown;
+}
+
 /** engine.io's Polling transport. */
 export interface PollingInternals {
   /** The codec of payloads; replaced for clients of Engine.IO 3. */
@@ -85,9 +93,15 @@ export interface PollingInternals {
   headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
   /** Replaced: reads a post into one buffer. */
   onDataRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** Replaced: gives a large backlog in several answers. */
+  send(packets: TransportPacket[]): void;
   /** Replaced: waits until the client took the answer. */
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
+  /** Replaced: packets wait for those that came before. */
+  onPacket(packet: InboundPacket): void;
+  /** Replaced: waits for packets that came before. */
+  onClose(): void;
   onError(message: string): void;
 }
 

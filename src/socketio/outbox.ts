@@ -1,10 +1,11 @@
 import type { Socket as TcpSocket } from "node:net";
+import { nextTick } from "node:process";
 import { Transport } from "engine.io";
 import type { WebSocket } from "ws";
 import { Batch } from "./batch.ts";
 import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
-import type { EngineRequest, TransportPacket } from "./internals.ts";
+import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import { type Incoming, takeIncoming } from "./websocket-server.ts";
 
 /** The time a client has to answer the close of its connection. */
@@ -31,6 +32,8 @@ export class OutboxTransport extends Transport {
   readonly socket: Owned<WebSocket>;
   /** The connection under the WebSocket, which batches are written to. */
   readonly tcp: Owned<TcpSocket>;
+  /** What arrives, and at which pace. */
+  readonly incoming: Incoming | undefined;
   /** Whose it is; while a handshake is going on, nobody's. */
   connection: EngineSocket | undefined;
   /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
@@ -39,13 +42,20 @@ export class OutboxTransport extends Transport {
   #batch: Batch | undefined;
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
   #sends = 0;
+  /** What the kernel has refused, from `#restAt` on; undefined unless the connection is backed up. */
+  #rest: readonly Buffer[] | undefined;
+  #restAt = 0;
+  #restBytes = 0;
+  #restSends = 0;
+  /** The size of the piece that was written last. */
+  #pieceBytes = 0;
 
   constructor(request: EngineRequest) {
     super(request);
     this.socket = request.websocket as typeof this.socket;
     this.tcp = request.socket;
-    const incoming: Incoming | undefined = takeIncoming(this.socket);
-    if (incoming) incoming.transport = this;
+    this.incoming = takeIncoming(this.socket);
+    if (this.incoming) this.incoming.transport = this;
     this.socket[owner] = this;
     this.tcp[owner] = this;
     this.socket.on("message", heard);
@@ -95,24 +105,54 @@ export class OutboxTransport extends Transport {
     const sends = this.#sends;
     this.#sends = 0;
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
-    const taken = batch.writeTo(this.tcp, sends ? () => this.#sent(sends) : undefined);
     const { connection } = this;
     if (connection) connection.server.traffic.bytesOut += batch.size;
-    if (taken) return;
+    if (this.#rest) this.#rest = [...this.#rest.slice(this.#restAt), ...batch.pieces];
+    else this.#rest = batch.pieces;
+    this.#restAt = 0;
+    this.#restBytes += batch.size;
+    this.#restSends += sends;
+    if (this.#writeRest()) return;
     this.writable = false;
     if (connection?.transport === this) connection.server.backlog.left(connection, batch.size);
     // One that only asks to become a connection's is answered by Engine.IO whether it reads or not.
     else if (this.unreadBytes > longestProbeBytes) this.terminate();
   }
 
+  /**
+   * Writes pieces until the kernel refuses one.
+   *
+   * @returns false if it did
+   */
+  #writeRest(): boolean {
+    const { tcp } = this;
+    const pieces = this.#rest as readonly Buffer[];
+    while (this.#restAt < pieces.length) {
+      const piece = pieces[this.#restAt++] as Buffer;
+      this.#restBytes -= piece.length;
+      this.#pieceBytes = piece.length;
+      // A full buffer of Node's alone does not mean that the kernel has refused anything.
+      if (!tcp.write(piece) && tcp.writableLength > 0) return false;
+    }
+    this.#rest = undefined;
+    const sends = this.#restSends;
+    this.#restSends = 0;
+    if (sends > 0) nextTick(sent, this, sends);
+    return true;
+  }
+
   /** What was written and has not left this process. */
   get unreadBytes(): number {
-    return this.tcp.writableLength;
+    return this.tcp.writableLength + this.#restBytes;
   }
 
   /** Writes what was collected and closes; a client that does not answer in time is cut off. */
   doClose(done?: () => void): void {
     this.flush();
+    // The close must come behind it.
+    while (this.#rest && this.tcp.writable && !this.#writeRest());
+    // A connection that is held back could not answer.
+    this.incoming?.resume();
     const [code, reason] = this.farewell ?? [];
     this.socket.close(code, reason);
     const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
@@ -137,7 +177,7 @@ export class OutboxTransport extends Transport {
   /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
   answered(): void {
     const { connection } = this;
-    if (connection && this.unreadBytes > connection.server.longestBatchBytes) {
+    if (connection && this.tcp.writableLength - this.#pieceBytes > connection.server.longestBatchBytes) {
       connection.server.backlog.over(connection);
     }
   }
@@ -149,20 +189,34 @@ export class OutboxTransport extends Transport {
     else this.onError("websocket error", error);
   }
 
-  end(): void {
-    this.onClose();
+  /** Also for what Engine.IO does itself: packets wait their turn once it is a connection's transport. */
+  override onPacket(packet: InboundPacket): void {
+    const { connection } = this;
+    if (connection?.transport === this) connection.server.pacer.receive(connection, packet);
+    else super.onPacket(packet as never);
   }
 
+  end(): void {
+    const { connection } = this;
+    const close = () => this.onClose();
+    if (connection?.transport === this) connection.server.pacer.whenIdle(connection, close);
+    else close();
+  }
+
+  /** The client has taken what the kernel had refused. */
   ready(): void {
     if (this.writable) return;
+    const { connection } = this;
+    const done = !this.#rest || this.#writeRest();
+    if (connection?.transport === this) connection.server.backlog.took(connection);
+    if (!done) return;
     this.writable = true;
-    if (this.connection?.transport === this) this.connection.server.backlog.took(this.connection);
     this.emit("ready");
   }
+}
 
-  #sent(sends: number): void {
-    for (let n = 0; n < sends; n++) this.emit("drain");
-  }
+function sent(transport: OutboxTransport, sends: number): void {
+  for (let n = 0; n < sends; n++) transport.emit("drain");
 }
 
 // All connections share these few listeners, which find their transport on what they are called on.

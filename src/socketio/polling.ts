@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { packetBytes } from "./backlog.ts";
 import { readBody } from "./body.ts";
 import type { EngineSocket, Traffic } from "./engine.ts";
+import { type Data, memoryOf } from "./frame.ts";
 import type { Unfinished } from "./inbound.ts";
-import type { PayloadCodec, PollingInternals } from "./internals.ts";
+import type { PayloadCodec, PollingInternals, TransportPacket } from "./internals.ts";
 import { Pace } from "./pace.ts";
 import { countPackets, decodePayload3, type Payload, turnsOf } from "./payload.ts";
 
@@ -16,6 +18,8 @@ type Internals = Polling &
 
 /** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
 export interface Polling {
+  /** When its client last polled or took an answer, by the clock of the backlog. */
+  takenAt?: number;
   unreadBytes: number;
   /** Whose it is. */
   connection?: EngineSocket | undefined;
@@ -58,7 +62,28 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     // One who does not take the last answer would hold it for ever.
     if (res) setTimeout(() => res.destroy(), longestCloseMs).unref();
   });
-  const { doWrite } = internals;
+  const { doWrite, onData, onClose, send } = internals;
+  let isReading = false;
+  internals.onData = function (data) {
+    isReading = true;
+    try {
+      onData.call(this, data);
+    } finally {
+      isReading = false;
+    }
+  };
+  internals.onPacket = function (packet) {
+    const { connection } = this;
+    if (connection?.transport === (this as object)) connection.server.pacer.receive(connection, packet);
+  };
+  internals.onClose = function () {
+    // The client says that it closes behind other packets.
+    if (isReading) whenIdle(this, () => onClose.call(this));
+    else onClose.call(this);
+  };
+  internals.send = function (packets) {
+    send.call(this, this.connection ? answerable(this.connection, packets) : packets);
+  };
   if (internals.protocol === 3) internals.parser = codec3(internals.parser);
   if (isJsonp) countDecoded(internals);
   internals.onDataRequest = takePost;
@@ -67,6 +92,8 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     const size = Buffer.byteLength(data);
     traffic.bytesOut += size;
     internals.unreadBytes = size;
+    // A client that polls is there.
+    internals.connection?.server.backlog.took(internals.connection);
     res.once("finish", () => {
       internals.unreadBytes = 0;
       internals.connection?.server.backlog.took(internals.connection);
@@ -77,6 +104,32 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     });
     doWrite.call(this, data, options, () => {});
   };
+}
+
+/**
+ * As many packets as one answer may have; the others wait for the next poll. By its polls a client shows how much it
+ * takes, and what is encoded and compressed for it at a time is bounded.
+ */
+function answerable(connection: EngineSocket, packets: TransportPacket[]): TransportPacket[] {
+  const { longestBatchBytes } = connection.server;
+  // With the last answer a session that closes says so.
+  if (connection.readyState !== "open" || (connection.waitingBytes ?? 0) <= longestBatchBytes) return packets;
+  let bytes = 0;
+  const end = packets.findIndex(({ data }, n) => {
+    bytes += packetBytes + memoryOf(data as Data);
+    return n > 0 && bytes > longestBatchBytes;
+  });
+  if (end < 0) return packets;
+  const rest = packets.slice(end);
+  connection.writeBuffer = [...rest, ...connection.writeBuffer];
+  connection.waitingBytes = rest.reduce((sum, { data }) => sum + packetBytes + memoryOf(data as Data), 0);
+  return packets.slice(0, end);
+}
+
+/** Calls back once all packets that came over this transport were handled. */
+function whenIdle({ connection }: Polling, done: () => void): void {
+  if (connection) connection.server.pacer.whenIdle(connection, done);
+  else done();
 }
 
 /** The codec of Engine.IO 3, with a quick way to decode payloads. */
@@ -158,9 +211,11 @@ function readInTurns(transport: Internals, payload: Payload, done: () => void): 
   const next = () => {
     const turn = turns.shift();
     if (turn !== undefined && !connection.ending && transport.readyState !== "closed") transport.onData(turn);
-    if (turns.length > 0) setImmediate(next);
-    else if (waitMs > 0) setTimeout(done, waitMs);
-    else done();
+    whenIdle(transport, () => {
+      if (turns.length > 0) setImmediate(next);
+      else if (waitMs > 0) setTimeout(done, waitMs);
+      else done();
+    });
   };
   next();
 }

@@ -2,7 +2,7 @@ import { Server as StockEngine } from "engine.io";
 import { Server, type Socket, type Namespace as SocketIONamespace } from "socket.io";
 import { Encoder, PacketType } from "socket.io-parser";
 import type { Ending } from "../errors.ts";
-import { longestEventChars } from "../limits.ts";
+import { longestEventChars, longestHandshakeChars } from "../limits.ts";
 import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
 import type { Deliver, OwnCopy } from "../rooms/rooms.ts";
@@ -35,6 +35,8 @@ export interface ServerOptions extends EngineBounds {
   pingTimeoutMs: number;
   handshakeTimeoutMs: number;
   maxTextChars: number;
+  /** Rooms that a handshake may name. */
+  maxRooms: number;
   /** Those whose events are no larger than their texts may be; on others an application decides. */
   namespaces?: readonly { name: string }[];
 }
@@ -84,6 +86,7 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
   const applications = new Set(own.has("/") ? [] : ["/"]);
   const decoderBounds = {
     maxPayloadBytes: options.maxPayloadBytes,
+    maxHeadChars: longestHandshakeChars(options.maxRooms),
     maxEventChars: longestEventChars(options.maxTextChars),
     isApplications: (namespace: string) => applications.has(namespace),
   };

@@ -54,6 +54,10 @@ export class Incoming extends FrameScanner implements Unfinished {
   #pace: Pace | undefined = undefined;
   #unpacedBytes = 0;
   #unownedFrames = 0;
+  /** Its connection is held back. */
+  #isPaused = false;
+  /** It has used up its turn, or its rate. */
+  #isResting = false;
 
   constructor(ws: WebSocket, receiving: Receiving) {
     super();
@@ -69,6 +73,19 @@ export class Incoming extends FrameScanner implements Unfinished {
     if (this.unfinishedBytes !== this.heldBytes) this.#hold(this.unfinishedBytes);
     this.#unpacedBytes += chunk.length;
     if (this.#unpacedBytes >= turnBytes) this.#rest();
+  }
+
+  /** Reads no more until {@link resume}. */
+  pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (!this.#isResting) this.#ws.resume();
   }
 
   /** The connection is gone, and what it held with it. */
@@ -100,8 +117,12 @@ export class Incoming extends FrameScanner implements Unfinished {
     this.#pace ??= new Pace(this.#receiving.bounds.bytesPerSecond, now);
     const waitMs = this.#pace.take(this.#unpacedBytes, now);
     this.#unpacedBytes = 0;
+    this.#isResting = true;
     this.#ws.pause();
-    const resume = () => this.#ws.resume();
+    const resume = () => {
+      this.#isResting = false;
+      if (!this.#isPaused) this.#ws.resume();
+    };
     if (waitMs > 0) setTimeout(resume, waitMs);
     else setImmediate(resume);
   }

@@ -1,0 +1,249 @@
+import { nextTick } from "node:process";
+import type { Backlog } from "./backlog.ts";
+import type { EngineSocket } from "./engine.ts";
+import type { InboundPacket } from "./internals.ts";
+import { OutboxTransport } from "./outbox.ts";
+
+/** What the events of one connection may cause to be sent in one turn of the event loop, in bytes. */
+const connectionWorkBytes = 4_000_000;
+
+/** What all connections' events together may. */
+const turnWorkBytes = 32_000_000;
+
+/** What each copy of a message costs beside its bytes. */
+export const copyBytes = 64;
+
+/** The time for which a connection may wait for slow readers before what it sent is handled regardless. */
+const longestHoldMs = 5_000;
+
+/** Packets of one connection that wait until the ones before them were handled. */
+class Inbox {
+  readonly packets: InboundPacket[] = [];
+  next = 0;
+  /** Called once nothing waits any more. */
+  readonly idle: (() => void)[] = [];
+  /** When it first waited for a reader, in milliseconds of `performance.now()`. */
+  heldSince?: number;
+}
+
+/**
+ * Handles the packets of each connection one after the other, and makes connections wait whose events cause more to be
+ * sent than others can bear: until the next turn of the event loop once they have used up their share of this one, and
+ * until a member of their rooms that is reading, or they themselves, have caught up. Nothing more is read of a connection that waits.
+ */
+export class Pacer {
+  /** What was sent so far, in bytes: each copy counts. Those who send add to it. */
+  workBytes = 0;
+  readonly #backlog: Backlog;
+  readonly #maxHoldMs: number;
+  /** Connections with packets that wait, or that are held back. */
+  readonly #inboxes = new Map<EngineSocket, Inbox>();
+  /** The connection whose packet is being handled in this tick. */
+  #busy: EngineSocket | undefined;
+  /** What had been sent as the packet came. */
+  #packetStart = 0;
+  #turnStart = 0;
+  /** What connections have caused in this turn; counted once the turn is a busy one. */
+  readonly #caused = new Map<EngineSocket, number>();
+  #nextTurn: EngineSocket[] = [];
+  /** Connections that have waited for this turn. */
+  #ready: EngineSocket[] = [];
+  #endsTurn = false;
+  /** Connections that wait for a reader, by the reader. */
+  readonly #waiting = new Map<EngineSocket, EngineSocket[]>();
+  #timer: NodeJS.Timeout | undefined;
+  #isOpen = true;
+
+  /** @param pingTimeoutMs a client that is held back hears from the server, and is heard, within that time */
+  constructor(backlog: Backlog, pingTimeoutMs: number) {
+    this.#backlog = backlog;
+    this.#maxHoldMs = Math.min(longestHoldMs, pingTimeoutMs / 2);
+    backlog.onCaughtUp = (reader) => this.#release(reader);
+  }
+
+  /** A packet has come; it is handled at once unless something of its connection waits. */
+  receive(connection: EngineSocket, packet: InboundPacket): void {
+    const inbox = this.#inboxes.size > 0 ? this.#inboxes.get(connection) : undefined;
+    // Heartbeats have no order.
+    if (packet.type !== "message") connection.transport.emit("packet", packet);
+    else if (inbox) {
+      inbox.packets.push(packet);
+      // It may have upgraded to another transport while it was held back.
+      if (this.#busy !== connection) this.#hold(connection);
+    } else if (this.#busy === undefined && !this.#isSpent) this.#handle(connection, packet);
+    else {
+      this.#inboxFor(connection).packets.push(packet);
+      // The busy one goes on by itself.
+      if (this.#busy !== connection) this.#waitForTurn(connection);
+    }
+  }
+
+  /** Calls back once all packets that came so far were handled; at once where none waits. */
+  whenIdle(connection: EngineSocket, done: () => void): void {
+    const inbox = this.#inboxes.get(connection);
+    if (inbox) inbox.idle.push(done);
+    else done();
+  }
+
+  /** From now on nobody waits for readers. */
+  close(): void {
+    this.#isOpen = false;
+    for (const reader of [...this.#waiting.keys()]) this.#release(reader);
+    clearInterval(this.#timer);
+  }
+
+  get #isSpent(): boolean {
+    return this.workBytes - this.#turnStart > turnWorkBytes;
+  }
+
+  #handle(connection: EngineSocket, packet: InboundPacket): void {
+    this.#busy = connection;
+    this.#packetStart = this.workBytes;
+    this.#backlog.clearPressing();
+    try {
+      connection.transport.emit("packet", packet);
+    } finally {
+      // Socket.IO handles an event in the next tick; this comes right behind it.
+      nextTick(settle, this, connection);
+    }
+  }
+
+  /** A packet was handled: decides whether its connection may go on. */
+  settle(connection: EngineSocket): void {
+    this.#busy = undefined;
+    const caused = this.workBytes - this.#packetStart;
+    if (caused > 0 && !this.#endsTurn) this.#endTurnLater();
+    const hasSpentShare = caused > 0 && this.#hasSpentShare(connection, caused);
+    const reader = this.#backlog.mustCatchUp(connection) ? connection : this.#backlog.takePressing();
+    if (!reader || !this.#holdFor(connection, reader)) {
+      if (hasSpentShare) this.#waitForTurn(connection);
+      else if (this.#inboxes.size > 0) this.#goOn(connection);
+    }
+    if (this.#ready.length > 0) this.#goOnWithReady();
+  }
+
+  /** Handles the next packet that waits, if there is one. */
+  #goOn(connection: EngineSocket): void {
+    const inbox = this.#inboxes.get(connection);
+    if (!inbox) return;
+    const packet = inbox.packets[inbox.next];
+    if (!packet || connection.readyState === "closed") this.#leave(connection, inbox);
+    else if (this.#isSpent) this.#waitForTurn(connection);
+    else {
+      inbox.next++;
+      this.#handle(connection, packet);
+    }
+  }
+
+  /** Nothing of a connection waits any more. */
+  #leave(connection: EngineSocket, inbox: Inbox): void {
+    this.#inboxes.delete(connection);
+    if (connection.transport instanceof OutboxTransport) connection.transport.incoming?.resume();
+    for (const done of inbox.idle) done();
+  }
+
+  /** Handles packets of connections whose turn has come, until one of them is to be settled. */
+  #goOnWithReady(): void {
+    while (this.#busy === undefined && this.#ready.length > 0)
+      this.#goOn(this.#ready.shift() as EngineSocket);
+  }
+
+  #hasSpentShare(connection: EngineSocket, caused: number): boolean {
+    // While the turn is quiet no connection can have used up its share.
+    if (this.workBytes - this.#turnStart < connectionWorkBytes / 4) return false;
+    const sum = (this.#caused.get(connection) ?? 0) + caused;
+    this.#caused.set(connection, sum);
+    return sum > connectionWorkBytes;
+  }
+
+  #inboxFor(connection: EngineSocket): Inbox {
+    const known = this.#inboxes.get(connection);
+    if (known) return known;
+    const inbox = new Inbox();
+    this.#inboxes.set(connection, inbox);
+    return inbox;
+  }
+
+  /** Makes a connection wait, and reads no more of it. */
+  #hold(connection: EngineSocket): Inbox {
+    const inbox = this.#inboxFor(connection);
+    if (connection.transport instanceof OutboxTransport) connection.transport.incoming?.pause();
+    return inbox;
+  }
+
+  #waitForTurn(connection: EngineSocket): void {
+    this.#hold(connection);
+    this.#nextTurn.push(connection);
+    if (!this.#endsTurn) this.#endTurnLater();
+  }
+
+  #endTurnLater(): void {
+    this.#endsTurn = true;
+    setImmediate(() => this.#endTurn());
+  }
+
+  /** Behind the flush of all outboxes. */
+  #endTurn(): void {
+    this.#endsTurn = false;
+    this.#turnStart = this.workBytes;
+    this.#caused.clear();
+    this.#ready = this.#ready.length > 0 ? [...this.#ready, ...this.#nextTurn] : this.#nextTurn;
+    this.#nextTurn = [];
+    this.#goOnWithReady();
+  }
+
+  /** @returns false if the connection has waited long enough */
+  #holdFor(connection: EngineSocket, reader: EngineSocket): boolean {
+    if (!this.#isOpen || connection.readyState !== "open") return false;
+    const now = performance.now();
+    const inbox = this.#hold(connection);
+    inbox.heldSince ??= now;
+    if (reader !== connection && now - inbox.heldSince > this.#maxHoldMs) return false;
+    const others = this.#waiting.get(reader);
+    if (others) others.push(connection);
+    else this.#waiting.set(reader, [connection]);
+    this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
+    return true;
+  }
+
+  /** Releases those who have waited long enough, or for a reader that has stopped reading. */
+  #look(): void {
+    const now = performance.now();
+    for (const [reader, connections] of this.#waiting) {
+      const isLate = (connection: EngineSocket) =>
+        connection.readyState !== "open" ||
+        (connection !== reader && now - (this.#inboxes.get(connection)?.heldSince ?? 0) > this.#maxHoldMs);
+      const isFarBehind = connections.includes(reader)
+        ? this.#backlog.mustCatchUp(reader)
+        : this.#backlog.isPressing(reader);
+      if (!isFarBehind || connections.some(isLate)) this.#release(reader);
+    }
+    if (this.#waiting.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #release(reader: EngineSocket): void {
+    const connections = this.#waiting.get(reader);
+    if (!connections) return;
+    this.#waiting.delete(reader);
+    for (const connection of connections) {
+      keepAlive(connection);
+      this.#waitForTurn(connection);
+    }
+  }
+}
+
+const lookMs = 100;
+
+function settle(pacer: Pacer, connection: EngineSocket): void {
+  pacer.settle(connection);
+}
+
+/** The answer to a ping of ours may be among what was not read. */
+function keepAlive(connection: EngineSocket): void {
+  const { pingTimeoutTimer, protocol, transport } = connection;
+  if (connection.readyState !== "open" || !pingTimeoutTimer) return;
+  if (protocol === 3) pingTimeoutTimer.refresh();
+  else transport.emit("packet", { type: "pong" });
+}
