@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BenchClient, connectMany, textFrame } from "./client.ts";
+import { textFrame } from "../support/frames.ts";
+import { type BenchClient, connectMany } from "./client.ts";
 
 /** What a server has used since it started. */
 export interface Usage {
@@ -38,8 +39,8 @@ async function flood(
   const inFlight = 8;
   let going = true;
   for (const sender of senders) {
-    sender.onAck = () => going && sender.send(chat);
-    for (let n = 0; n < inFlight; n++) sender.send(chat);
+    sender.onAck = () => going && sender.socket.write(chat);
+    for (let n = 0; n < inFlight; n++) sender.socket.write(chat);
   }
   await sleep(settleMs);
   const count = () => members.reduce((sum, { events }) => sum + events, 0);
@@ -67,7 +68,7 @@ async function latency(
   for (const member of members) member.onEvent = () => waits.push(performance.now() - sent);
   for (let n = 0; n < messages; n++) {
     sent = performance.now();
-    sender.send(chat);
+    sender.socket.write(chat);
     await sleep(everyMs);
   }
   for (const member of members) member.onEvent = undefined;
@@ -77,7 +78,7 @@ async function latency(
 }
 
 const end = (clients: BenchClient[]) => {
-  for (const client of clients) client.end();
+  for (const client of clients) client.drop();
 };
 
 /** 1,000 members of one room, 4 of them sending; then the same members in quiet. */
@@ -110,8 +111,8 @@ async function stalledMembers(server: Measured): Promise<Figures> {
   await latency(readers, sender, 50, 20);
   const none = await latency(readers, sender, 250, 20);
   for (const member of members.slice(0, 50)) {
-    member.stall();
-    for (let n = 0; n < 16; n++) sender.send(largeChat);
+    member.pause();
+    for (let n = 0; n < 16; n++) sender.socket.write(largeChat);
     await sleep(50);
   }
   await settled(readers);

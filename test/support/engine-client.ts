@@ -108,10 +108,18 @@ export class WebSocketClient extends EngineClient {
     super(options);
     const { port, hostname } = new URL(url);
     const { version = 4, query = [], sid, headers, keptBytes } = options;
-    this.#reader = new FrameReader((...args) => this.#receiveFrame(...args), keptBytes);
+    this.#reader = new FrameReader(
+      (opcode, chunk, start, end, length) => this.receiveFrame(opcode, chunk, start, end, length),
+      keptBytes,
+    );
     this.socket = connect({ port: Number(port), host: hostname, noDelay: true });
     this.socket.on("error", () => {});
-    this.socket.on("data", (chunk) => this.#read(chunk));
+    // The answers to what arrived together leave together.
+    this.socket.on("data", (chunk) => {
+      this.socket.cork();
+      this.#read(chunk);
+      this.socket.uncork();
+    });
     this.socket.on("close", () => this.end(this.#closing));
     const target = enginePath(version, "websocket", ...(sid ? [`sid=${sid}`] : []), ...query);
     this.socket.write(upgradeRequest(target, headers));
@@ -179,7 +187,7 @@ export class WebSocketClient extends EngineClient {
     if (head.length > end + 4) this.#reader.read(head.subarray(end + 4));
   }
 
-  #receiveFrame(opcode: number, chunk: Buffer, start: number, end: number, length: number): void {
+  protected receiveFrame(opcode: number, chunk: Buffer, start: number, end: number, length: number): void {
     if (opcode === opcodes.text || opcode === opcodes.binary) {
       this.traffic.read(length + (length < 126 ? 2 : length < 65_536 ? 4 : 10));
       this.receive(chunk.toString("utf8", start, end));
