@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Journal } from "./journal.ts";
+import { HealthyClients } from "./healthy-clients.ts";
 import { plan } from "./plans.ts";
-import { type Run, Session } from "./session.ts";
+import { Journal, type Run, Session } from "./session.ts";
 import { type Counts, Finding, type Memory, Target } from "./target.ts";
-import { Witnesses } from "./witness.ts";
 
 /** How much of the time goes by before memory is measured for the first time, and how much at most. */
 const warmUpShare = 0.3;
@@ -61,14 +60,14 @@ export class Campaign {
     this.#target.stop();
   }
 
-  /** Traffic with witnesses, after which all must be as before. @returns the memory that is still used */
+  /** Traffic beside healthy clients, after which everything must be as before. @returns the memory still in use */
   async #phase(ms: number, before: Counts): Promise<Memory> {
     const until = Date.now() + ms;
-    const witnesses = new Witnesses(this.#target.url, "lobby");
+    const healthy = new HealthyClients(this.#target.url, "lobby");
     const traffic = Array.from({ length: sessionsAtOnce }, () => this.#work(until));
-    await this.#watched(Promise.all([witnesses.testify(until), ...traffic]), witnesses.lost);
+    await this.#watched(Promise.all([healthy.talk(until), ...traffic]), healthy.lost);
     this.#drop();
-    witnesses.leave();
+    healthy.leave();
     await this.#target.returnsTo(before);
     return this.#target.memory();
   }
@@ -84,10 +83,10 @@ export class Campaign {
     for (const socket of this.#run.left) socket.resetAndDestroy();
   }
 
-  /** Comes, is served, goes. */
+  /** New clients connect, are served, and leave. */
   async #newcomer(): Promise<void> {
-    const newcomers = new Witnesses(this.#target.url, "a room of their own");
-    await this.#watched(newcomers.testify(0), newcomers.lost);
+    const newcomers = new HealthyClients(this.#target.url, "a room of their own");
+    await this.#watched(newcomers.talk(0), newcomers.lost);
     newcomers.leave();
   }
 
@@ -97,7 +96,7 @@ export class Campaign {
     return this.#target.counts();
   }
 
-  /** The promise, unless the server or a witness has something to tell before; the server knows better why. */
+  /** The promise, unless the server or a healthy client fails first; the server knows the reason better. */
   async #watched<T>(promise: Promise<T>, lost: Promise<never>): Promise<T> {
     const { fault } = this.#target;
     try {

@@ -1,7 +1,5 @@
+import type { Version } from "../support/http.ts";
 import type { Random } from "../support/random.ts";
-
-/** The two versions of Engine.IO's protocol. */
-export type Version = 3 | 4;
 
 /** One Engine.IO packet before it is framed: a text with its type in front, or an attachment. */
 export interface Packet {

@@ -1,41 +1,34 @@
+import { fragments, frame, opcodes } from "../support/frames.ts";
+import type { Version } from "../support/http.ts";
 import type { Random } from "../support/random.ts";
-import type { Packet, Version } from "./conversation.ts";
+import type { Packet } from "./conversation.ts";
 
-/** What may be said of a frame, right or wrong (RFC 6455, 5.2). */
-interface Header {
-  fin?: boolean;
-  reserved?: number;
-  masked?: boolean;
-  /** Where not given, the length that the data has. */
-  length?: bigint;
+const { continuation, text: textual, binary, close, ping, pong } = opcodes;
+
+/** A valid control frame, which may stand anywhere between the frames of a message (RFC 6455, 5.4). */
+export function controlFrame(random: Random): Buffer {
+  return frame(random.pick([ping, pong]), "x".repeat(random.pick([0, 0, 1, 8, 125])));
 }
 
-const [continuation, textual, binary, close, ping, pong] = [0, 1, 2, 8, 9, 10] as const;
-
-/** A client's frame. Its mask is zero, so that what was sent can be read in a report. */
-export function frame(opcode: number, data: Buffer, header: Header = {}): Buffer {
-  const { fin = true, reserved = 0, masked = true, length = BigInt(data.length) } = header;
-  const size = length < 126n ? Number(length) : length < 65_536n ? 126 : 127;
-  const start = Buffer.alloc(size < 126 ? 2 : size === 126 ? 4 : 10);
-  start[0] = (fin ? 0x80 : 0) | (reserved << 4) | opcode;
-  start[1] = (masked ? 0x80 : 0) | size;
-  if (size === 126) start.writeUInt16BE(Number(length), 2);
-  if (size === 127) start.writeBigUInt64BE(length, 2);
-  return Buffer.concat([start, Buffer.alloc(masked ? 4 : 0), data]);
-}
-
-/** A packet in a frame of its own, or now and then in fragments with a ping between them. */
+/** A packet in a frame of its own, or in fragments with control frames between them. */
 export function framed(random: Random, packet: Packet, version: Version): Buffer {
   const opcode = packet.binary ? binary : textual;
   const marked = packet.binary && version === 3;
   const data = marked ? Buffer.concat([Buffer.from([4]), packet.data]) : packet.data;
-  if (random.chance(0.95)) return frame(opcode, data);
-  const at = random.between(0, data.length);
-  return Buffer.concat([
-    frame(opcode, data.subarray(0, at), { fin: false }),
-    random.chance(0.5) ? frame(ping, random.bytes(4)) : Buffer.alloc(0),
-    frame(continuation, data.subarray(at)),
-  ]);
+  if (random.chance(0.85)) return frame(opcode, data);
+  const cuts = random.several(1, random.pick([1, 3, 40]), () => random.between(0, data.length));
+  const parts = fragments(opcode, data, ...cuts.toSorted((a, b) => a - b));
+  return Buffer.concat(parts.flatMap((part) => (random.chance(0.3) ? [controlFrame(random), part] : [part])));
+}
+
+/** The first frames of a message that is never finished. */
+export function unfinished(random: Random, packet: Packet, version: Version): Buffer {
+  const count = random.pick([1, 2, 50, 2_000]);
+  const parts = Array.from({ length: count }, (_, n) =>
+    frame(n ? continuation : textual, n ? "x".repeat(random.between(0, 2)) : packet.data, { fin: false }),
+  );
+  const rest = random.chance(0.3) ? framed(random, packet, version).subarray(0, -1) : Buffer.alloc(0);
+  return Buffer.concat([...parts, random.chance(0.5) ? controlFrame(random) : rest]);
 }
 
 /** Frames that a server must refuse, or bear with. */
@@ -52,7 +45,8 @@ const malformations: readonly ((random: Random) => Buffer)[] = [
   () => frame(textual, some, { masked: false }),
   () => frame(continuation, some),
   () => Buffer.concat([frame(textual, some, { fin: false }), frame(textual, some)]),
-  (random) => Buffer.concat(random.several(1, 40, (n) => frame(n ? 0 : textual, some, { fin: false }))),
+  (random) =>
+    Buffer.concat(random.several(1, 400, (n) => frame(n ? 0 : textual, n ? "" : some, { fin: false }))),
   (random) =>
     frame(textual, some, { length: random.pick([19n, 65_536n, 2n ** 31n, 2n ** 53n, 2n ** 64n - 1n]) }),
   (random) =>
@@ -65,8 +59,12 @@ const malformations: readonly ((random: Random) => Buffer)[] = [
   () => Buffer.concat([frame(close, word(1000)), frame(textual, some)]),
   () => frame(ping, Buffer.alloc(126)),
   () => frame(ping, some, { fin: false }),
-  (random) => Buffer.concat(random.several(5, 60, () => frame(ping, random.bytes(8)))),
-  (random) => Buffer.concat(random.several(5, 60, () => frame(pong, random.bytes(8)))),
+  (random) =>
+    Buffer.concat(
+      random.several(5, random.pick([60, 3_000]), () => frame(random.pick([ping, pong]), "8 bytes!")),
+    ),
+  (random) =>
+    Buffer.concat(random.several(5, 300, (n) => frame(n ? continuation : textual, "", { fin: false }))),
   () => frame(textual, Buffer.from([0xc3, 0x28])),
   (random) => random.bytes(random.between(1, 60)),
 ];

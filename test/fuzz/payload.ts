@@ -1,4 +1,5 @@
-import type { Packet, Version } from "./conversation.ts";
+import type { Version } from "../support/http.ts";
+import type { Packet } from "./conversation.ts";
 
 /** The body of a POST, and what it says it is. */
 export interface Payload {

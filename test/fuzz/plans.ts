@@ -1,8 +1,9 @@
+import { enginePath as engine, httpRequest as request, upgradeRequest as upgrade } from "../support/http.ts";
 import { Random } from "../support/random.ts";
 import { conversation, type Packet, text } from "./conversation.ts";
-import { malformed } from "./frames.ts";
+import { controlFrame, malformed, unfinished } from "./frames.ts";
 import { flipped, mutated, spliced } from "./mutations.ts";
-import { engine, foreignSid, malformedRequest, ownSid, upgrade } from "./requests.ts";
+import { files, foreignSid, malformedRequest, ownSid } from "./requests.ts";
 import { Script, type Step } from "./script.ts";
 
 /** What session number `index` of a run does; the seed tells it all. */
@@ -21,6 +22,8 @@ const plans: readonly (readonly [weight: number, plan: (script: Script) => void]
   [6, upgrading],
   [3, brokenFrames],
   [4, brokenRequests],
+  [3, pipelining],
+  [3, fragmenting],
   [1, flood],
 ];
 
@@ -154,6 +157,53 @@ function brokenRequests(script: Script): void {
     if (random.chance(0.5)) script.await(on, "answer");
     if (random.chance(0.2)) script.end(on);
   }
+}
+
+/** Many requests in one write or two, to a session that polls or is a WebSocket; perhaps an upgrade comes last. */
+function pipelining(script: Script): void {
+  const { random } = script;
+  const on = script.socket();
+  if (random.chance(0.7)) script.openPolling(on);
+  else openWebSocket(script);
+  const pipelined = random.chance(0.7) ? on : script.socket();
+  const requests = random.several(2, random.pick([10, 40, 400]), () => random.weighted(pipelinable)(script));
+  const bytes = Buffer.concat(requests);
+  const counts = { requests: requests.length };
+  if (random.chance(0.3)) script.sendInPieces(pipelined, bytes, counts);
+  else script.send(pipelined, bytes, counts);
+  if (random.chance(0.2)) script.mute(pipelined);
+  if (random.chance(0.2)) script.send(pipelined, upgrade(script.address("websocket")), { requests: 1 });
+  if (random.chance(0.2)) speak(script, pipelined);
+  if (random.chance(0.3)) script.await(pipelined, random.pick(["answer", "end"]));
+  if (random.chance(0.5)) script.reset(pipelined);
+}
+
+/** The requests of a pipeline, each as often as its weight says. */
+const pipelinable: readonly (readonly [weight: number, make: (script: Script) => Buffer])[] = [
+  [4, (script) => request(script.address("polling"))],
+  [2, (script) => request(script.address("polling"), { method: "POST", body: "40" })],
+  [3, (script) => request(script.address("websocket"))],
+  [1, (script) => request(script.address("polling", foreignSid))],
+  [2, ({ version, query }) => request(engine(version, "polling", ...query))],
+  [4, ({ random }) => request(random.pick(files), { method: random.pick(["GET", "GET", "HEAD"]) })],
+  [1, ({ random }) => malformedRequest(random)],
+];
+
+/** Control frames and fragments, valid but many, among what a client says; then a message without an end. */
+function fragmenting(script: Script): void {
+  const { random, version } = script;
+  const on = openWebSocket(script);
+  const packets = said(script);
+  for (const packet of packets) {
+    const controls = random.several(0, random.pick([2, 200]), () => controlFrame(random));
+    if (controls.length > 0) script.send(on, Buffer.concat(controls), { packets: controls.length });
+    if (random.chance(0.7)) script.frames(on, packet);
+    if (random.chance(0.3)) script.await(on, "answer");
+  }
+  const bytes = unfinished(random, packets[0] ?? text("40"), version);
+  if (random.chance(0.2)) for (const byte of bytes.subarray(0, 60)) script.send(on, Buffer.from([byte]));
+  else script.send(on, bytes, { packets: 1 });
+  if (random.chance(0.3)) script.await(on, "end");
 }
 
 /** Asks for much and takes nothing. */

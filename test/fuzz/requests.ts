@@ -1,5 +1,5 @@
+import { enginePath, httpRequest as request, upgradeRequest as upgrade } from "../support/http.ts";
 import type { Random } from "../support/random.ts";
-import type { Version } from "./conversation.ts";
 import { flipped } from "./mutations.ts";
 
 /** Stands for the session's own id, which is known only when the server has told it; as long as one, too. */
@@ -7,42 +7,11 @@ export const ownSid = "<the-session-s-id-->";
 /** Stands for the id of another session that lives or has lived. */
 export const foreignSid = "<another-session-id>";
 
-interface Request {
-  method?: string;
-  headers?: Record<string, string>;
-  body?: Buffer;
-}
-
-/** An HTTP/1.1 request; a body brings its length. */
-export function request(target: string, { method = "GET", headers = {}, body }: Request = {}): Buffer {
-  const all = { host: "127.0.0.1", ...(body && { "content-length": String(body.length) }), ...headers };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
-  return body ? Buffer.concat([head, body]) : head;
-}
-
-/** Where Engine.IO listens. */
-export function engine(version: Version, transport: string, ...query: string[]): string {
-  return `/socket.io/?${[`EIO=${version}`, `transport=${transport}`, ...query].join("&")}`;
-}
-
-const upgradeHeaders = {
-  connection: "Upgrade",
-  upgrade: "websocket",
-  "sec-websocket-version": "13",
-  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-};
-
-/** The request that begins a WebSocket. */
-export function upgrade(target: string, headers: Record<string, string> = {}): Buffer {
-  return request(target, { headers: { ...upgradeHeaders, ...headers } });
-}
-
 /** A request that is wrong in one way or another, to a session that may exist. */
 export function malformedRequest(random: Random): Buffer {
   const sid = random.pick([ownSid, ownSid, foreignSid, "x", "__proto__"]);
   const version = random.pick([3, 4] as const);
-  const poll = engine(version, "polling", `sid=${sid}`);
+  const poll = enginePath(version, "polling", `sid=${sid}`);
   const bytes = random.pick(malformations)(random, poll);
   return random.chance(0.1) ? flipped(random, bytes) : bytes;
 }
@@ -80,6 +49,9 @@ const queries = [
   ...[`EIO=4&transport=polling&${"room=x&".repeat(700)}`, `EIO=4&transport=polling&b64=${"1".repeat(9_000)}`],
   ...[`EIO=3&transport=polling&j=${"9".repeat(400)}`, "EIO=3&transport=polling&j=alert(1)&b64=1"],
 ];
+
+/** Paths of files and pages that exist. */
+export const files = ["/", "/socket.io/socket.io.js", "/vendor/lit-html/lit-html.js", "/healthz"];
 
 const paths = [
   ...[
@@ -144,7 +116,7 @@ const malformations: readonly Malformation[] = [
   (random) => request(`/socket.io/?${random.pick(queries)}`, { method: "OPTIONS" }),
   (random) => request(random.pick(paths), { headers: random.pick(oddHeaders) }),
   (random) => upgrade(random.pick(paths)),
-  (random) => upgrade(engine(4, "websocket"), random.pick(oddUpgrades)),
+  (random) => upgrade(enginePath(4, "websocket"), random.pick(oddUpgrades)),
   (_random, poll) => upgrade(poll),
   (random, poll) =>
     request(poll, { method: "POST", headers: { "content-length": random.pick(lengths) }, body: some }),

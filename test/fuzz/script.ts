@@ -1,8 +1,9 @@
+import { enginePath as engine, httpRequest as request, type Version } from "../support/http.ts";
 import type { Random } from "../support/random.ts";
-import { type Packet, text, type Version } from "./conversation.ts";
+import { type Packet, text } from "./conversation.ts";
 import { framed } from "./frames.ts";
 import { type Form, payload } from "./payload.ts";
-import { engine, ownSid, request } from "./requests.ts";
+import { ownSid } from "./requests.ts";
 
 /** One thing that a session does; its sockets go by number and are opened by the first that is sent on them. */
 export type Step =

@@ -3,18 +3,18 @@ import { io } from "socket.io-client";
 import type { Client } from "../support/client.ts";
 import { Finding } from "./target.ts";
 
-const longestServiceMs = 5_000;
-const betweenSayingsMs = 100;
+const longestAckMs = 15_000;
+const betweenMessagesMs = 100;
 
-/** Two healthy clients in one room, one on each transport, who must be served whatever others do. */
-export class Witnesses {
+/** Two healthy clients in one room, one on each transport, that must be served whatever others do. */
+export class HealthyClients {
   readonly #room: string;
   readonly #members: Client[];
   readonly #heard = new Map<Client, string[]>();
   /** Rejects when one of them loses its connection; never resolves. */
   readonly lost: Promise<never>;
 
-  /** @param room they meet in; one that others use too makes them hear what others say */
+  /** @param room the room they join; if others use it too, they also hear what these send */
   constructor(url: string, room: string) {
     this.#room = room;
     this.#members = ["websocket", "polling"].map((transport) =>
@@ -22,7 +22,7 @@ export class Witnesses {
         forceNew: true,
         reconnection: false,
         transports: [transport],
-        query: { userId: `witness on ${transport}` },
+        query: { userId: `healthy over ${transport}` },
       }),
     );
     this.lost = Promise.race(this.#members.map(loss));
@@ -30,14 +30,14 @@ export class Witnesses {
     for (const member of this.#members) this.#listen(member);
   }
 
-  /** Both join; then each in turn says something, and both must hear it, once and in order. */
-  async testify(until: number): Promise<number> {
+  /** Both join; then they take turns to send a message, which both must hear once and in order. */
+  async talk(until: number): Promise<number> {
     await this.#each((member) => served(member, "join", this.#room));
     let count = 0;
     do {
-      const speaker = this.#members[count % this.#members.length] as Client;
-      await this.#say(speaker, `testimony ${count++}`);
-      await sleep(betweenSayingsMs);
+      const sender = this.#members[count % this.#members.length] as Client;
+      await this.#send(sender, `message ${count++}`);
+      await sleep(betweenMessagesMs);
     } while (Date.now() < until);
     return count;
   }
@@ -49,19 +49,19 @@ export class Witnesses {
   #listen(member: Client): void {
     this.#heard.set(member, []);
     member.on("res", ({ text, userId }) => {
-      if (userId.startsWith("witness on ") && text.startsWith("<= testimony"))
+      if (userId.startsWith("healthy over ") && text.startsWith("<= message "))
         this.#heard.get(member)?.push(text);
     });
   }
 
-  async #say(speaker: Client, text: string): Promise<void> {
-    await served(speaker, "chat", text, this.#room);
-    // What was said is on its way to both before this is; each hears in order.
+  async #send(sender: Client, text: string): Promise<void> {
+    await served(sender, "chat", text, this.#room);
+    // The message was sent to both before this ack is; each receives in order.
     await this.#each((member) => served(member, "notice", text));
     for (const member of this.#members) {
       const heard = this.#heard.get(member)?.splice(0);
       if (heard?.length === 1 && heard[0] === `<= ${text}`) continue;
-      throw new Finding(`a witness heard ${JSON.stringify(heard)} when "${text}" was said`);
+      throw new Finding(`a healthy client heard ${JSON.stringify(heard)} when "${text}" was sent`);
     }
   }
 
@@ -70,29 +70,31 @@ export class Witnesses {
   }
 }
 
-/** Asks for an event's ack, which may be an error, but must come in time. */
+/** Sends an event, whose ack may be an error but must arrive in time. */
 async function served(member: Client, event: string, ...args: unknown[]): Promise<void> {
   try {
-    await member.timeout(longestServiceMs).emitWithAck(event as never, ...(args as never));
+    await member.timeout(longestAckMs).emitWithAck(event as never, ...(args as never));
   } catch {
-    throw new Finding(`a witness was not served with "${event}" within ${longestServiceMs / 1_000} s`);
+    throw new Finding(`a healthy client was not served with "${event}" within ${longestAckMs / 1_000} s`);
   }
 }
 
 function loss(member: Client): Promise<never> {
   return new Promise((_resolve, reject) => {
-    member.on("connect_error", ({ message }) => reject(new Finding(`a witness cannot connect: ${message}`)));
+    member.on("connect_error", ({ message }) =>
+      reject(new Finding(`a healthy client cannot connect: ${message}`)),
+    );
     member.on("disconnect", (reason, details) =>
-      reject(new Finding(`a witness lost its connection: ${reason}, ${causeOf(details)}`)),
+      reject(new Finding(`a healthy client lost its connection: ${reason}, ${causeOf(details)}`)),
     );
   });
 }
 
-/** What the transport of socket.io-client tells of its end, as far as it does. */
+/** The cause of a disconnect, as far as socket.io-client knows it. */
 function causeOf(details: unknown): string {
   const { description, context } = (details ?? {}) as {
     description?: unknown;
     context?: { responseText?: string };
   };
-  return `${description ?? "no cause told"} ${context?.responseText ?? ""}`.trim();
+  return `${description ?? "no cause known"} ${context?.responseText ?? ""}`.trim();
 }
