@@ -81,8 +81,8 @@ async function served(member: Client, event: string, ...args: unknown[]): Promis
 
 function loss(member: Client): Promise<never> {
   return new Promise((_resolve, reject) => {
-    member.on("connect_error", ({ message }) =>
-      reject(new Finding(`a healthy client cannot connect: ${message}`)),
+    member.on("connect_error", (error) =>
+      reject(new Finding(`a healthy client cannot connect: ${error.message}, ${causeOf(error)}`)),
     );
     member.on("disconnect", (reason, details) =>
       reject(new Finding(`a healthy client lost its connection: ${reason}, ${causeOf(details)}`)),
