@@ -62,8 +62,9 @@ export class Campaign {
 
   /** Traffic beside healthy clients, after which everything must be as before. @returns the memory still in use */
   async #phase(ms: number, before: Counts): Promise<Memory> {
-    const until = Date.now() + ms;
     const healthy = new HealthyClients(this.#target.url, "lobby");
+    await this.#watched(healthy.join(), healthy.lost);
+    const until = Date.now() + ms;
     const traffic = Array.from({ length: sessionsAtOnce }, () => this.#work(until));
     await this.#watched(Promise.all([healthy.talk(until), ...traffic]), healthy.lost);
     this.#drop();
@@ -86,6 +87,7 @@ export class Campaign {
   /** New clients connect, are served, and leave. */
   async #newcomer(): Promise<void> {
     const newcomers = new HealthyClients(this.#target.url, "a room of their own");
+    await this.#watched(newcomers.join(), newcomers.lost);
     await this.#watched(newcomers.talk(0), newcomers.lost);
     newcomers.leave();
   }

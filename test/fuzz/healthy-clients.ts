@@ -30,9 +30,12 @@ export class HealthyClients {
     for (const member of this.#members) this.#listen(member);
   }
 
-  /** Both join; then they take turns to send a message, which both must hear once and in order. */
-  async talk(until: number): Promise<number> {
+  async join(): Promise<void> {
     await this.#each((member) => served(member, "join", this.#room));
+  }
+
+  /** They take turns to send a message, which both must hear once and in order. */
+  async talk(until: number): Promise<number> {
     let count = 0;
     do {
       const sender = this.#members[count % this.#members.length] as Client;
