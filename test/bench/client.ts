@@ -1,6 +1,6 @@
 import { Deferred } from "../support/deferred.ts";
-import { WebSocketClient } from "../support/engine-client.ts";
 import { textFrame } from "../support/frames.ts";
+import { WebSocketClient } from "../support/websocket-client.ts";
 
 const [zero, two, three, four] = [48, 50, 51, 52];
 const [connect, pong] = [textFrame("40"), textFrame("3")];

@@ -2,11 +2,11 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Message, NamespaceName } from "../../src/protocol.ts";
 import { within } from "../support/deferred.ts";
-import { type EngineClient, WebSocketClient } from "../support/engine-client.ts";
-import { fragments, frame, opcodes } from "../support/frames.ts";
+import type { EngineClient } from "../support/engine-client.ts";
 import { enginePath, exchange, httpRequest, type Version } from "../support/http.ts";
-import type { Random } from "../support/random.ts";
-import { type Client, RawClient, type RealClient } from "./clients.ts";
+import { WebSocketClient } from "../support/websocket-client.ts";
+import { type Client, RawClient } from "./clients.ts";
+import type { RealClient } from "./real-client.ts";
 import { add, bye, enter, lose, type Room, remove } from "./rooms.ts";
 import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
 import { settings } from "./server-process.ts";
@@ -18,20 +18,8 @@ import { settings } from "./server-process.ts";
 
 const namespaces: NamespaceName[] = ["/", "/chat"];
 
-/** A client in no room, whose end is not known beforehand. */
-async function attack(
-  scenario: Scenario,
-  userId: string,
-  random: Random,
-  act: (client: SocketClient) => Promise<unknown>,
-): Promise<void> {
-  const client = await scenario.socketClient(random.pick(namespaces), userId, []);
-  client.isTimed = false;
-  await act(client).finally(() => goAway(client));
-}
-
 /** Goes, unless the server has ended it before. */
-function goAway(client: RawClient): void {
+export function goAway(client: RawClient): void {
   for (const event of client.unanswered) {
     client.counts.perhapsAnswered(client.namespace, event, [
       "ok",
@@ -44,14 +32,7 @@ function goAway(client: RawClient): void {
   client.engine.drop();
 }
 
-/** The block again and again, until so many bytes were sent or the connection has ended. */
-async function sendRepeatedly({ engine }: SocketClient, block: Buffer, mostBytes: number): Promise<void> {
-  for (let sent = 0; sent < mostBytes && !engine.socket.destroyed; sent += block.length) {
-    await Promise.race([engine.write(block), sleep(2_000)]);
-  }
-}
-
-const repeated = (bytes: Buffer, totalBytes: number): Buffer =>
+export const repeated = (bytes: Buffer, totalBytes: number): Buffer =>
   Buffer.concat(Array(Math.ceil(totalBytes / bytes.length)).fill(bytes));
 
 // Pipelined requests
@@ -204,117 +185,4 @@ async function steal({ server, counts }: Scenario, id: string, version: Version)
   const engine = new WebSocketClient(server.url, { version, sid: id, traffic: counts });
   for (const packet of ["2probe", "5", said]) engine.send(packet, true);
   await within("the end of a thief's WebSocket", engine.closed);
-}
-
-// Fragments
-
-/** Sends messages in parts: a valid one, and then more parts than any client would. */
-export const fragmenter: Behavior = (scenario, userId, random) =>
-  attack(scenario, userId, random, async (client) => {
-    await within("the ack of a fragmented event", sendFragmented(client, "notice"));
-    await random.pick(floodsOfFragments)(client);
-  });
-
-function sendFragmented(client: SocketClient, event: string): Promise<unknown> {
-  const prefix = client.namespace === "/" ? "" : `${client.namespace},`;
-  return client.send(event, (id) => {
-    const data = Buffer.from(`42${prefix}${id}${JSON.stringify([event, "in three parts"])}`);
-    const [first, ...rest] = fragments(opcodes.text, data, 5, 20) as [Buffer, ...Buffer[]];
-    void client.engine.write(Buffer.concat([first, frame(opcodes.ping, "?"), ...rest]));
-  });
-}
-
-const opening = frame(opcodes.text, '42["notice","', { fin: false });
-const fragment = frame(opcodes.continuation, "x", { fin: false });
-const ping = frame(opcodes.ping, "x".repeat(125));
-
-const floodsOfFragments: ((client: SocketClient) => Promise<unknown>)[] = [
-  // A large message in chunks of one byte.
-  async ({ engine }) => {
-    await engine.write(frame(opcodes.text, "x", { length: 150_000n }));
-    for (let n = 0; n < 3_000 && !engine.socket.destroyed; n++) {
-      await engine.write(Buffer.from("x"));
-      await new Promise(setImmediate);
-    }
-    await holdBack(engine);
-  },
-  // Thousands of fragments at once.
-  async (client) => {
-    await client.engine.write(opening);
-    await sendRepeatedly(client, repeated(fragment, 64_000), 1_000_000);
-  },
-  // Each fragment in another read buffer.
-  async (client) => {
-    await client.engine.write(opening);
-    await sendRepeatedly(client, Buffer.concat([fragment, repeated(ping, 64_000)]), 10_000_000);
-  },
-  // A message that is never finished.
-  async ({ engine }) => {
-    await engine.write(Buffer.concat([opening, repeated(fragment, 2_000)]));
-    await holdBack(engine);
-  },
-];
-
-const holdBack = ({ closed }: WebSocketClient) => Promise.race([closed, sleep(5_000)]);
-
-// Control frames
-
-const controlFrames = [
-  frame(opcodes.pong),
-  frame(opcodes.ping),
-  frame(opcodes.pong, "x".repeat(125)),
-  Buffer.concat(fragments(opcodes.text, Buffer.alloc(0), 0, 0)),
-];
-
-/** Sends frames that are no messages, as fast as the kernel takes them, until the server ends it. */
-export const ponger: Behavior = (scenario, userId, random) =>
-  attack(scenario, userId, random, async (client) => {
-    await sendRepeatedly(client, repeated(random.pick(controlFrames), 64_000), 20_000_000);
-    if (!client.engine.socket.destroyed) throw new Error("20 MB of control frames were accepted");
-  });
-
-// Expensive JSON
-
-const mostBytes = settings["max-payload"] - 1_000;
-const deep = "[".repeat(mostBytes / 2) + "]".repeat(mostBytes / 2);
-const wide = `{${Array.from({ length: 12_000 }, (_, n) => `"key${n}":${n}`).join()}}`;
-const placeholders = Array.from({ length: 8 }, (_, num) =>
-  JSON.stringify({ _placeholder: true, num }),
-).join();
-
-/** Sends events that are expensive to parse, one after the other. */
-export const deepJson: Behavior = (scenario, userId, random) =>
-  attack(scenario, userId, random, async (client) => {
-    for (let n = random.between(2, 12); n > 0 && !client.isLost; n--) {
-      const [marker, argument, attachments] = random.pick([
-        ["42", deep, 0],
-        ["42", wide, 0],
-        ["458-", `${wide},${placeholders}`, 8],
-      ] as const);
-      const prefix = client.namespace === "/" ? "" : `${client.namespace},`;
-      const ack = client.send("chat", (id) => {
-        const frames = [frame(opcodes.text, `${marker}${prefix}${id}["chat",${argument}]`)];
-        for (let n = 0; n < attachments; n++) frames.push(frame(opcodes.binary, "attached"));
-        void client.engine.write(Buffer.concat(frames));
-      });
-      await within(
-        "the ack of expensive JSON",
-        ack.catch(() => {}),
-      );
-    }
-    await postBinary(scenario, userId);
-  });
-
-/** Posts thousands of packets in the binary form of Engine.IO 3. */
-async function postBinary(scenario: Scenario, userId: string): Promise<void> {
-  const engine = scenario.openPolling({ version: 3, query: [`userId=${userId}`] });
-  const client = new RawClient(engine, scenario.counts, "/", userId);
-  await engine.opened;
-  await client.connect([]);
-  const body = repeated(Buffer.from([0, 1, 255, 0x32]), mostBytes);
-  scenario.counts.wrote(body.length, body.length);
-  const headers = { "content-type": "application/octet-stream" };
-  const url = scenario.server.url + enginePath(3, "polling", `sid=${engine.sid}`);
-  await exchange(url, { method: "POST", body, headers });
-  goAway(client);
 }

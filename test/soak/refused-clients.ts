@@ -1,5 +1,6 @@
 import { enginePath, exchange } from "../support/http.ts";
-import { RawClient, RealClient } from "./clients.ts";
+import { RawClient } from "./clients.ts";
+import { RealClient } from "./real-client.ts";
 import type { Behavior } from "./scenario.ts";
 import { settings } from "./server-process.ts";
 

@@ -1,6 +1,5 @@
 import type { ExpectedCounts, Range } from "./expected-counts.ts";
-import { type Samples, settings, total } from "./server-process.ts";
-import type { Usage } from "./usage.ts";
+import { type Samples, settings, total, type Usage } from "./server-process.ts";
 
 /** One comparison: what the server counts, and what its clients have seen. */
 export interface Row {

@@ -1,12 +1,16 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NamespaceName } from "../../src/protocol.ts";
-import { type EngineOptions, PollingClient, WebSocketClient } from "../support/engine-client.ts";
+import type { EngineOptions } from "../support/engine-client.ts";
+import { PollingClient } from "../support/polling-client.ts";
 import { Random } from "../support/random.ts";
+import { WebSocketClient } from "../support/websocket-client.ts";
 import * as attackers from "./attackers.ts";
-import { RawClient, RealClient } from "./clients.ts";
+import { RawClient } from "./clients.ts";
 import type { ExpectedCounts } from "./expected-counts.ts";
 import * as faulty from "./faulty-clients.ts";
+import * as frameAttackers from "./frame-attackers.ts";
+import { RealClient } from "./real-client.ts";
 import * as refused from "./refused-clients.ts";
 import * as regular from "./regular-clients.ts";
 import { bye, enter, Room } from "./rooms.ts";
@@ -33,10 +37,8 @@ const weights: [Record<string, Behavior>, Record<string, number>][] = [
     refused as never,
     { foreign: 3, foreignPoller: 2, nameless: 2, numbered: 1, greedy: 1, astray: 1, realInvalid: 1 },
   ],
-  [
-    attackers as never,
-    { pipeliner: 2, ponger: 1, joinLeaveAmplifier: 1, sidThief: 2, fragmenter: 2, deepJson: 1 },
-  ],
+  [attackers as never, { pipeliner: 2, joinLeaveAmplifier: 1, sidThief: 2 }],
+  [frameAttackers as never, { fragmenter: 2, ponger: 1, deepJson: 1 }],
 ];
 
 /** Every kind of client, and how often it is chosen. */

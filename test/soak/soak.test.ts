@@ -4,8 +4,7 @@ import { skipWithoutSignals } from "../support/programs.ts";
 import { ExpectedCounts } from "./expected-counts.ts";
 import { compare, discrepancies, table } from "./report.ts";
 import { Scenario } from "./scenario.ts";
-import { ServerProcess } from "./server-process.ts";
-import { quiet } from "./usage.ts";
+import { quiet, ServerProcess } from "./server-process.ts";
 
 /*
  * A short soak. Memory is measured in the long one only: `npm run soak`.

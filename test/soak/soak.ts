@@ -2,8 +2,7 @@ import { parseArgs } from "node:util";
 import { ExpectedCounts } from "./expected-counts.ts";
 import { ackTimes, compare, discrepancies, leaks, megabytes, table, usage } from "./report.ts";
 import { Scenario } from "./scenario.ts";
-import { ServerProcess, total } from "./server-process.ts";
-import { measure } from "./usage.ts";
+import { measure, ServerProcess, total } from "./server-process.ts";
 
 /*
  * `npm run soak`: the command in a process of its own under all kinds of clients and attackers for a long time. At the
