@@ -30,7 +30,10 @@ const options: RoomcastOptions = {
   maxRooms: 8,
 };
 
-const report = (message: Report): void => void process.send?.(message);
+/** An error of the channel would be a fault to report, over and over: whoever has no parent any more exits. */
+const report = (message: Report): void => {
+  process.send?.(message, undefined, undefined, (error) => error && process.exit());
+};
 const fault = (what: string, detail: unknown): void =>
   report({ fault: `${what}: ${detail instanceof Error ? detail.stack : detail}` });
 
