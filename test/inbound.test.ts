@@ -6,13 +6,14 @@ import { setImmediate as turn } from "node:timers/promises";
 import { maxBufferedChunks, maxFragments } from "../src/socketio/websocket-server.ts";
 import { connect, enter } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
-import { type EngineOptions, WebSocketClient } from "./support/engine-client.ts";
+import type { EngineOptions } from "./support/engine-client.ts";
 import { fragments, frame, opcodes, textFrame } from "./support/frames.ts";
 import type { Version } from "./support/http.ts";
 import { scrape } from "./support/metrics.ts";
 import { connectRaw, openPolling } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
+import { WebSocketClient } from "./support/websocket-client.ts";
 
 const repeated = (bytes: Buffer, count: number) => Buffer.concat(Array.from({ length: count }, () => bytes));
 const ping = frame(opcodes.ping);
