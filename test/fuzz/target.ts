@@ -19,7 +19,7 @@ export type Report = { port: number } | { fault: string } | { counts: Counts } |
 /** Something that the server must never do; the message says what it did. */
 export class Finding extends Error {}
 
-const longestStartMs = 30_000;
+const longestStartMs = 120_000;
 const longestAnswerMs = 10_000;
 const longestDrainMs = 20_000;
 

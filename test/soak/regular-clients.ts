@@ -169,8 +169,10 @@ export const slowReader: Behavior = async (scenario, userId, random) => {
   );
   const isComplete = () => sent.every((count, n) => heard[n] === count);
   for (let waits = 0; !isComplete() && !reader.isLost && waits < 600; waits++) await sleep(100);
-  if (!isComplete())
-    throw new Error(`heard ${heard} of ${sent} messages${reader.isLost ? " and was disconnected" : ""}`);
+  if (!isComplete()) {
+    const end = reader.isLost ? await reader.engine.closed : "still connected";
+    throw new Error(`heard ${heard} of ${sent} messages: ${JSON.stringify(end)}`);
+  }
   for (const client of [reader, ...senders]) await bye(client);
 };
 
