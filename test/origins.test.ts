@@ -35,7 +35,7 @@ async function ask(url: string, origin: string | undefined) {
 
 test("a page of the server itself and a script without an origin come in", async (t) => {
   const { url } = await startServer(t);
-  for (const origin of [undefined, url, url.toUpperCase()]) {
+  for (const origin of [undefined, url, url.toUpperCase(), new URL(url).host]) {
     const { polling, websocket } = await ask(url, origin);
     assert.deepEqual([polling, websocket], [200, 101], origin);
   }
@@ -49,6 +49,11 @@ test("a foreign page is refused on every way in, in words that name the setting"
     "file://",
     `http://127.0.0.1:${port + 1}`,
     `http://localhost:${port}`,
+    `127.0.0.1:${port + 1}`,
+    `localhost:${port}`,
+    "127.0.0.1",
+    `//127.0.0.1:${port}`,
+    `127.0.0.1:${port}/`,
     `${url}.evil.example`,
     "http://",
     "nonsense",

@@ -179,7 +179,11 @@ function foreignOriginOf(request: IncomingMessage): string | undefined {
 
 /** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */
 function isOwnOrigin({ headers, socket }: IncomingMessage, origin: string): boolean {
-  const [scheme, host] = origin.toLowerCase().split("://", 2);
-  if (socket instanceof TLSSocket && scheme !== "https") return false;
-  return headers.host !== undefined && host === headers.host.toLowerCase();
+  const [own, given] = [headers.host?.toLowerCase(), origin.toLowerCase()];
+  // "null" stands for an opaque origin, also where a server is called so.
+  if (!own || given === "null") return false;
+  // socket.io-client 1.2.0 in Node sends its Host as its Origin. No browser leaves out the scheme (RFC 6454, 6.2).
+  if (given === own) return true;
+  const [scheme, host] = given.split("://", 2);
+  return host === own && (scheme === "https" || !(socket instanceof TLSSocket));
 }

@@ -19,9 +19,18 @@ export type Connect = (url: string, options: object) => AnyClient;
 
 /** Every generation of socket.io-client that is tested, by its version. */
 export const generations: { version: string; connect: Connect }[] = [
+  { version: "1.2.0", connect: withHostAsOrigin(require("socket.io-client-1.2")) },
   { version: "1.7.4", connect: require("socket.io-client-1.7") },
   { version: "2.5.0", connect: require("socket.io-client-2.5") },
   { version: "3.1.3", connect: require("socket.io-client-3.1") },
   { version: "4.0.2", connect: require("socket.io-client-4.0") },
   { version: "4.8.4", connect: require("socket.io-client") },
 ];
+
+/**
+ * The `ws` that came with engine.io-client 1.4 sends its Host as its Origin. That version cannot be installed any
+ * more, and the one in its place sends none.
+ */
+function withHostAsOrigin(connect: Connect): Connect {
+  return (url, options) => connect(url, { ...options, extraHeaders: { Origin: new URL(url).host } });
+}
