@@ -5,6 +5,7 @@ import { settingRows } from "../src/config/read.ts";
 import { endings, errors, refusals } from "../src/errors.ts";
 import { chat } from "../src/namespaces/chat.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
+import { nodeVersions } from "./support/nodes.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
@@ -21,6 +22,14 @@ test("the README's settings are the settings", () => {
       `| \`--${row.flag}\` | \`${row.variable}\` | ${row.expected} | ${row.default} | ${row.description} |`,
   );
   assert.ok(readme.includes(rows.join("\n")), `The table under "## Settings" should be:\n${rows.join("\n")}`);
+});
+
+test("the README's versions of Node are those that are tested", () => {
+  const [first, ...rest] = nodeVersions;
+  const { engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const [, least] = engines.node.match(/^>=(\d+\.\d+)$/);
+  const versions = `Node ${first} (from ${least}), ${rest.slice(0, -1).join(", ")} and ${rest.at(-1)}`;
+  assert.ok(readme.replaceAll("\n", " ").includes(versions), versions);
 });
 
 test("the README's errors are the errors", () => {
