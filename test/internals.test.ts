@@ -3,12 +3,13 @@ import type { EventEmitter } from "node:events";
 import { ServerResponse } from "node:http";
 import { Socket as TcpSocket } from "node:net";
 import { test } from "node:test";
-import { Socket as EngineSocket } from "engine.io";
-import type { Server } from "socket.io";
+import { Socket as EngineSocket, Server as StockEngine } from "engine.io";
+import { Namespace, type Server } from "socket.io";
 import { Decoder } from "socket.io-parser";
 import { WebSocketServer } from "ws";
 import { clientsOf, isPayloadValid } from "../src/socketio/internals.ts";
 import { OutboxTransport } from "../src/socketio/outbox.ts";
+import { ReducedRequest } from "../src/socketio/reduced-request.ts";
 import { client, connect, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { enterBy, openPolling, openRaw, ways } from "./support/raw.ts";
@@ -26,9 +27,18 @@ const isArray = Array.isArray;
 const internals: Record<string, (live: { io: Server; websocket: Untyped; polling: Untyped }) => unknown> = {
   "engine.io Server#createTransport is called": ({ websocket }) =>
     websocket.conn.transport instanceof OutboxTransport,
+  ...Object.fromEntries(
+    ["handshake", "verify", "handleUpgrade", "emit"].map((name) => [
+      `engine.io Server#${name}`,
+      () => isFunction(Reflect.get(StockEngine.prototype, name)),
+    ]),
+  ),
+  "engine.io Server#middlewares": ({ io }) => isArray(Reflect.get(io.engine, "middlewares")),
   "engine.io Server#clients": ({ io, websocket: { conn } }) => clientsOf(io.engine)[conn.id] === conn,
   "engine.io request._query": ({ websocket: { conn } }) => conn.request._query.transport === "websocket",
   "engine.io request.websocket": ({ websocket: { conn } }) => isFunction(conn.transport.socket.terminate),
+  "engine.io Server#handshake makes the request that a connection keeps": ({ websocket: { conn } }) =>
+    conn.request instanceof ReducedRequest,
   "engine.io Socket#request": ({ websocket: { conn } }) => typeof conn.request.url === "string",
   "engine.io Socket#writeBuffer": ({ websocket: { conn } }) => isArray(conn.writeBuffer),
   "engine.io Socket#cleanupFn": ({ websocket: { conn } }) => conn.cleanupFn.length === 1,
@@ -67,6 +77,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io Client#nsps": ({ websocket }) => websocket.client.nsps.get("/") === websocket,
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
+  "socket.io Namespace#_add": ({ io }) => isFunction(Reflect.get(Namespace.prototype, "_add")) && io.sockets,
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,
   "socket.io Socket#fns": ({ websocket }) => isArray(websocket.fns),
   "socket.io Socket#notifyOutgoingListeners": ({ websocket }) =>

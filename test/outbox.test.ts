@@ -116,6 +116,27 @@ describe("what an application may listen for on a connection is told:", () => {
     assert.deepEqual(await again, ["framed by the stock adapter, in two parts"]);
   });
 
+  for (const method of ["on", "addListener", "once", "prependListener", "prependOnceListener"]) {
+    test(`each of them that was added by ${method}, on a connection and on the server`, async (t) => {
+      const { io, url } = await startEngine(t, "outbox");
+      const arrived = next(io, "connection");
+      const socket = client(t, url);
+      const [{ conn, id }] = await arrived;
+      const events: [emitter: typeof conn, event: string][] = [
+        ...["packetCreate", "flush", "drain"].map((event): [typeof conn, string] => [conn, event]),
+        ...["flush", "drain"].map((event): [typeof conn, string] => [io.engine, event]),
+      ];
+      for (const [emitter, event] of events) {
+        const told = new Promise((resolve) => emitter[method](event, resolve));
+        const heard = next(socket, "res");
+        io.to(id).emit("res", event);
+        await Promise.all([told, heard]);
+        emitter.removeAllListeners(event);
+        emitter.observed = false;
+      }
+    });
+  }
+
   test("and a callback when its packet was written", async (t) => {
     const { io, url } = await startEngine(t, "outbox");
     const arrived = next(io, "connection");

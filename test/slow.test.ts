@@ -258,3 +258,63 @@ describe("the memory of the process, as the operating system counts it,", () => 
     });
   }
 });
+
+describe("why a client of socket.io was ended, it hears as", () => {
+  const cases = [
+    ["websocket", "slow consumer", "transport close"],
+    ["websocket", "rate limited", "transport close"],
+    ["polling", "slow consumer", "transport error"],
+  ] as const;
+  for (const [transport, reason, heard] of cases) {
+    test(`${heard}: ${reason} over ${transport}`, async (t) => {
+      const bounds =
+        reason === "slow consumer"
+          ? { outboxMaxBytes: 100_000, eventsBurst: 10_000 }
+          : { eventsPerSecond: 1, eventsBurst: 1 };
+      const { url, logs } = await startServer(t, bounds);
+      const ann = await enter(t, url, "ann", "lobby");
+      const bob = await connect(t, url, {
+        transports: [transport],
+        query: { userId: "bob", room: "lobby" },
+        reconnectionDelay: 10,
+      });
+      const gone = next(bob.socket, "disconnect");
+      const isEnded = () => logs.some((line) => line.reason === reason && line.userId === "bob");
+      if (reason === "slow consumer") {
+        const resume = stopReading(bob);
+        for (let n = 0; n < 2_000 && !isEnded(); n++) await ann.ask("chat", "x".repeat(16_000));
+        resume();
+      } else {
+        const flood = setInterval(() => bob.tell("notice", "x"), 1);
+        for (let n = 0; n < 100; n++) bob.tell("notice", "x");
+        void gone.then(() => clearInterval(flood));
+        t.after(() => clearInterval(flood));
+      }
+      await until(() => assert.equal(isEnded(), true));
+      assert.equal((await gone)[0], heard);
+      // It comes back by itself.
+      await bob.settled();
+    });
+  }
+});
+
+/** Makes a client stop reading: its WebSocket pauses, or its next poll waits. @returns lets it read again */
+function stopReading({ socket }: Member): () => void {
+  const { transport } = socket.io.engine as unknown as {
+    transport: { ws?: { pause(): void; resume(): void }; doPoll(): void };
+  };
+  const { ws } = transport;
+  if (ws) {
+    ws.pause();
+    return () => ws.resume();
+  }
+  const { doPoll } = transport;
+  let isHeld = false;
+  transport.doPoll = () => {
+    isHeld = true;
+  };
+  return () => {
+    transport.doPoll = doPoll;
+    if (isHeld) doPoll.call(transport);
+  };
+}

@@ -1,8 +1,9 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
-import { type EngineSocket, outboxOf } from "./engine.ts";
+import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
 import type { AdapterInternals, IOSocketInternals } from "./internals.ts";
 import { copyBytes } from "./pacer.ts";
+import { outboxOf } from "./session.ts";
 
 type Packet = Parameters<Adapter["broadcast"]>[0];
 
