@@ -25,8 +25,7 @@ export const entrance = (state, { enter }) => {
               <p>
                 A room server for Socket.IO clients is running here. Enter a name and a room. Open this page in a
                 second window to have somebody to talk to.
-              </p>
-              <p><a href="/docs/">Documentation</a></p>`
+              </p>`
           : html`<p id="reason" role="alert" class=${status === "turned away" ? "failed" : ""}>
               ${status === "turned away" ? "Turned away. " : ""}${reason}
             </p>`
@@ -48,6 +47,7 @@ export const entrance = (state, { enter }) => {
         </label>
         <button class="primary">${first ? "Enter the room" : "Connect"}</button>
       </form>
+      ${first ? html`<p><a href="/docs/">Documentation</a></p>` : nothing}
     </section>
   `;
 };
