@@ -95,7 +95,7 @@ export class Incoming extends FrameScanner implements Unfinished {
 
   evict(): void {
     const connection = this.transport?.connection;
-    if (connection?.transport === this.transport) this.#receiving.end(connection as EngineSocket);
+    if (connection && connection.transport === this.transport) this.#receiving.end(connection);
     // One that only asks to become the transport of a session.
     else this.#ws.terminate();
   }

@@ -7,6 +7,8 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { connect, enter } from "../support/client.ts";
+import { frame, opcodes } from "../support/frames.ts";
+import { enginePath, upgradeRequest } from "../support/http.ts";
 import { engineUrl } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -87,4 +89,17 @@ test("one who goes while a large file is sent instead of an upgrade leaves no co
   await once(socket, "readable");
   socket.destroy();
   assert.equal(await leftOf(open), 0);
+});
+
+test("thousands of fragments in one write with the upgrade request end only their own connection", async (t) => {
+  const { url, port } = await startCounted(t);
+  const socket = openTcp(port, "127.0.0.1").on("error", () => {});
+  const fragment = frame(opcodes.continuation, "x", { fin: false });
+  const opening = frame(opcodes.text, "4", { fin: false });
+  socket.write(
+    Buffer.concat([upgradeRequest(enginePath(4, "websocket")), opening, ...Array(5_000).fill(fragment)]),
+  );
+  socket.resume();
+  await once(socket, "close");
+  await connect(t, url);
 });
