@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Socket, Server as StockEngine } from "engine.io";
 import { endings } from "../errors.ts";
 import { spread } from "../limits.ts";
@@ -17,8 +17,8 @@ const longestFarewellMs = 1_000;
  * @param onGoodbye is called as each is ended
  */
 export async function drain(engine: StockEngine, overMs: number, onGoodbye: () => void): Promise<void> {
+  if (engine instanceof Engine) await settle(engine);
   const connections = Object.values(clientsOf(engine));
-  if (engine instanceof Engine) engine.pacer.close();
   const isTaking = (connection: Socket) =>
     engine instanceof Engine && engine.backlog.isTaking(connection as unknown as EngineSocket);
   const start = performance.now();
@@ -40,6 +40,13 @@ export async function drain(engine: StockEngine, overMs: number, onGoodbye: () =
   }
   const late = performance.now() + longestFarewellMs;
   while (engine.clientsCount > 0 && performance.now() < late) await sleep(10);
+}
+
+/** Lets what clients have sent be handled, also of those that were held back. */
+async function settle({ pacer }: Engine): Promise<void> {
+  pacer.close();
+  const late = performance.now() + longestFarewellMs;
+  while (!pacer.isIdle && performance.now() < late) await turn();
 }
 
 function sayGoodbye(connection: Socket, onGoodbye: () => void): void {

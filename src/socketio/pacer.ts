@@ -85,6 +85,11 @@ export class Pacer {
     else done();
   }
 
+  /** Nothing that was received waits to be handled. */
+  get isIdle(): boolean {
+    return this.#inboxes.size === 0;
+  }
+
   /** From now on nobody waits for readers. */
   close(): void {
     this.#isOpen = false;
@@ -213,7 +218,10 @@ export class Pacer {
       const isLate = (connection: EngineSocket) =>
         connection.readyState !== "open" ||
         (connection !== reader && now - (this.#inboxes.get(connection)?.heldSince ?? 0) > this.#maxHoldMs);
-      const isFarBehind = connections.includes(reader)
+      const waitsForItself = connections.includes(reader);
+      // Its heartbeat is not read meanwhile, but it takes what it was sent.
+      if (waitsForItself) keepAlive(reader);
+      const isFarBehind = waitsForItself
         ? this.#backlog.mustCatchUp(reader)
         : this.#backlog.isPressing(reader);
       if (!isFarBehind || connections.some(isLate)) this.#release(reader);

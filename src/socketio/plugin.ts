@@ -114,14 +114,16 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
     await turn();
     await drain(engine, options.drainTimeMs, () => metrics.endings.add(["server shutting down"]));
   });
-  app.addHook("onClose", () => files.close());
+  app.addHook("onClose", async () => {
+    await files.close();
+    log.close();
+  });
   app.addHook("preClose", async () => {
     health.closed = true;
     // Stops listening first, so that nobody reconnects to a server that is going away.
     app.server.close();
     await io.close();
     sessions.close();
-    log.close();
   });
 });
 

@@ -53,7 +53,10 @@ function sendPacket(
       return;
     }
   }
-  this.server.backlog.wait(this, bytesOf(data, given));
+  // Engine.IO drops what comes for a connection that is being closed.
+  if (this.readyState !== "closing" && this.readyState !== "closed") {
+    this.server.backlog.wait(this, bytesOf(data, given));
+  }
   stockSendPacket.call(this, type, data, options, callback);
 }
 
