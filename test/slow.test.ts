@@ -141,6 +141,7 @@ describe("one who polls and does not read the answers", () => {
     const { url, logs, app } = await startServer(t, {
       outboxMaxBytes: 8_000_000,
       eventsBurst: 10_000,
+      bytesPerSecond: 100_000_000,
       outboxAgeMs: 1_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
@@ -179,7 +180,8 @@ describe("one who polls and does not read the answers", () => {
   });
 
   test("is ended at once when it polls again", async (t) => {
-    const { url, app } = await startServer(t, { outboxMaxBytes: 8_000_000, eventsBurst: 10_000 });
+    const bounds = { outboxMaxBytes: 8_000_000, eventsBurst: 10_000, bytesPerSecond: 100_000_000 };
+    const { url, app } = await startServer(t, bounds);
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=blind&room=lobby");
     await fetch(session, { method: "POST", body: "40" });
