@@ -2,6 +2,9 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
+// From Node 22 on, clients before 3.0 take Node's own WebSocket, which cannot send headers, instead of `ws`.
+Reflect.deleteProperty(globalThis, "WebSocket");
+
 /** What all generations of socket.io-client have in common. */
 export interface AnyClient {
   // biome-ignore lint/suspicious/noExplicitAny: an event's arguments are whatever was sent
