@@ -233,7 +233,14 @@ describe("the memory of the process, as the operating system counts it,", () => 
           "--outbox-max",
           "1000000000",
         ],
-        ...["--events-per-second", "1000000", "--events-burst", "1000000", "--bytes-per-second", "1000000000"],
+        ...[
+          "--events-per-second",
+          "1000000",
+          "--events-burst",
+          "1000000",
+          "--bytes-per-second",
+          "1000000000",
+        ],
       ]);
       const url = await command.ready();
       const rooms = Array.from({ length: 40 }, (_, n) => `r${n}`);
