@@ -155,7 +155,7 @@ describe("one who polls and does not read the answers", () => {
     const released = once(held, "close");
     const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
     assert.ok((await worst()) > 1_000_000);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.deepEqual(ended(logs), ["blind"]);
     assert.equal(await worst(), 0);
     // The answer is not kept for it either.
@@ -190,7 +190,7 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     await ann.settled();
     await pollBlindly(t, session);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
   });
 });
 

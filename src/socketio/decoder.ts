@@ -1,5 +1,5 @@
 import { Decoder } from "socket.io-parser";
-import { longestHeadChars } from "../limits.ts";
+import { longestHeadChars } from "../limits/numbers.ts";
 import type { EngineSocket } from "./engine.ts";
 import { chunkBytes } from "./frame-scanner.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
