@@ -11,7 +11,8 @@ interface Exchange {
 
 /** The exchanges of one TCP connection. */
 interface Queue {
-  current: Exchange | undefined;
+  /** One is being answered. */
+  isBusy: boolean;
   waiting: Exchange[];
 }
 
@@ -38,14 +39,14 @@ export class Pipeline {
   enter(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const queue = this.#queueOf(socket);
-    if (!queue.current) this.#begin(queue, { request, response });
+    if (!queue.isBusy) this.#begin(queue, { request, response });
     else if (queue.waiting.length < maxWaiting) queue.waiting.push({ request, response });
     else this.overflow(socket);
   }
 
   /** Whether a request of this connection has not been answered yet. */
   isBusy(socket: Socket): boolean {
-    return this.#queues.get(socket)?.current !== undefined;
+    return this.#queues.get(socket)?.isBusy === true;
   }
 
   /** Destroys a connection that has sent too much without waiting for answers. */
@@ -61,7 +62,7 @@ export class Pipeline {
   #queueOf(socket: Socket): Queue {
     const known = this.#queues.get(socket);
     if (known) return known;
-    const queue: Queue = { current: undefined, waiting: [] };
+    const queue: Queue = { isBusy: false, waiting: [] };
     this.#queues.set(socket, queue);
     socket.once("close", () => {
       queue.waiting.length = 0;
@@ -69,8 +70,7 @@ export class Pipeline {
     return queue;
   }
 
-  #begin(queue: Queue, exchange: Exchange): void {
-    const { request, response } = exchange;
+  #begin(queue: Queue, { request, response }: Exchange): void {
     const { socket } = request;
     // Nobody would read the answer: the one before it was the last, as it said itself.
     if (!socket.writable) return;
@@ -80,9 +80,9 @@ export class Pipeline {
       this.overflow(socket);
       return;
     }
-    queue.current = exchange;
+    queue.isBusy = true;
     response.once("close", () => {
-      queue.current = undefined;
+      queue.isBusy = false;
       const next = queue.waiting.shift();
       if (next) this.#begin(queue, next);
     });

@@ -1,6 +1,6 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
 import type { EngineSocket } from "./engine.ts";
-import { frame } from "./frame.ts";
+import { frame, ownMemory } from "./frame.ts";
 import type { AdapterInternals, IOSocketInternals } from "./internals.ts";
 import { copyBytes } from "./pacer.ts";
 import { outboxOf } from "./session.ts";
@@ -9,13 +9,6 @@ type Packet = Parameters<Adapter["broadcast"]>[0];
 
 /** A socket of the namespace, whose connection belongs to our engine. */
 type Socket = IOSocketInternals & { client: { conn: EngineSocket } };
-
-/** A copy that may wait for long: a small buffer is a slice of a larger one, and would keep it all. */
-function ownMemory(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
-}
 
 /**
  * Socket.IO's adapter in memory. A text for one room is encoded once, header and payload in one buffer, and

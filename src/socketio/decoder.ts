@@ -1,9 +1,10 @@
 import { Decoder } from "socket.io-parser";
 import { longestHeadChars } from "../limits.ts";
 import type { EngineSocket } from "./engine.ts";
+import { ownMemory } from "./frame.ts";
 import { chunkBytes } from "./frame-scanner.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
-import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, ownMemory, unreadEvent } from "./unread.ts";
+import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, unreadEvent } from "./unread.ts";
 
 const event = 2;
 

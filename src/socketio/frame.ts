@@ -31,3 +31,11 @@ export function memoryOf(data: Data = ""): number {
   // Beyond ASCII a string may take two bytes for each character.
   return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
 }
+
+/** Of binary data that is a small part of a larger buffer, and would keep all of that, a copy. */
+export function ownMemory(data: Buffer): Buffer {
+  if (!Buffer.isBuffer(data) || data.buffer.byteLength <= 2 * data.length) return data;
+  const copy = Buffer.allocUnsafeSlow(data.length);
+  data.copy(copy);
+  return copy;
+}

@@ -78,14 +78,6 @@ function withoutObject(arg: unknown, attachments: number): unknown {
   return binary;
 }
 
-/** Of binary data that is a small part of a larger buffer, and would keep all of that, a copy. */
-export function ownMemory(data: Buffer): Buffer {
-  if (!Buffer.isBuffer(data) || data.buffer.byteLength <= 2 * data.length) return data;
-  const copy = Buffer.allocUnsafeSlow(data.length);
-  data.copy(copy);
-  return copy;
-}
-
 function eventOf([, , nsp = "/", id = ""]: string[], data: unknown[]): object {
   if (!isPayloadValid(event, data)) throw new Error("invalid payload");
   return id === "" ? { type: event, nsp, data } : { type: event, nsp, id: Number(id), data };
