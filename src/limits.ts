@@ -54,6 +54,18 @@ export function longestEventChars(maxTextChars: number): number {
   return Math.max(longestEscape * maxTextChars + spareEventChars, longestHeadChars);
 }
 
+/** What JSON other than texts costs to parse, in times of a text of its length. */
+export const parseFactor = 8;
+
+/** What a connection may send at once after a silence, in bytes: as many texts as events, or a second's worth. */
+export function burstBytes(limits: {
+  bytesPerSecond: number;
+  eventsBurst: number;
+  maxTextChars: number;
+}): number {
+  return Math.max(limits.bytesPerSecond, limits.eventsBurst * limits.maxTextChars);
+}
+
 /**
  * A token bucket for the events of one connection, and one like it for its patience: who goes on after being
  * refused, faster than twice the rate, uses that up.

@@ -360,27 +360,36 @@ describe("costly packets of five connections never hold up the event loop for lo
 });
 
 describe("a connection that sends faster than its rate is read later, and keeps all:", () => {
-  const bytesPerSecond = 50_000;
+  const options = { bytesPerSecond: 100_000, maxTextChars: 10_000, eventsBurst: 20, eventsPerSecond: 10_000 };
   const text = "x".repeat(10_000);
 
   test("over a WebSocket", async (t) => {
-    const { url } = await startServer(t, { bytesPerSecond });
+    const { url } = await startServer(t, options);
     const ann = await connect(t, url);
     const start = performance.now();
-    const acks = await Promise.all(Array.from({ length: 20 }, () => ann.ask("notice", text)));
+    const acks = await Promise.all(Array.from({ length: 40 }, () => ann.ask("notice", text)));
     assert.deepEqual(new Set(acks), new Set([`have ${text}`]));
     assert.ok(performance.now() - start > 1_000);
   });
 
+  test("and JSON that is no text costs more of it", async (t) => {
+    const { url } = await startServer(t, { ...options, bytesPerSecond: 1_000_000 });
+    const raw = await connectRaw(t, url);
+    const start = performance.now();
+    for (let id = 0; id < 10; id++) raw.send(`42${id}["join",[${"0,".repeat(20_000)}0]]`);
+    await raw.receives(/^439\[/);
+    assert.ok(performance.now() - start > 1_000);
+  });
+
   test("over polling", async (t) => {
-    const { url } = await startServer(t, { bytesPerSecond });
+    const { url } = await startServer(t, options);
     const session = await openPolling(url);
     await fetch(session, { method: "POST", body: "40" });
     const start = performance.now();
-    const body = Array.from({ length: 12 }, (_, n) => `42${n}["notice","${text}"]`).join("\x1e");
+    const body = Array.from({ length: 35 }, (_, n) => `42${n}["notice","${text}"]`).join("\x1e");
     assert.equal(await (await fetch(session, { method: "POST", body })).text(), "ok");
     assert.ok(performance.now() - start > 1_000);
-    assert.equal((await (await fetch(session)).text()).match(/43\d+\[/g)?.length, 12);
+    assert.equal((await (await fetch(session)).text()).match(/43\d+\[/g)?.length, 35);
   });
 });
 

@@ -22,7 +22,7 @@ test("the defaults are those the help names", () => {
     maxRooms: 200,
     eventsPerSecond: 100,
     eventsBurst: 1_000,
-    bytesPerSecond: 1_000_000,
+    bytesPerSecond: 2_000_000,
     maxConnections: 10_000,
     maxConnectionsPerAddress: 1_000,
     outboxMaxBytes: 1_000_000,

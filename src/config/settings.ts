@@ -47,7 +47,7 @@ const roomSettings = {
   eventsBurst: count("Events a connection that was silent may send at once", 1_000),
   bytesPerSecond: Type.Integer({
     description: "Bytes a connection may send for long; more are read later",
-    default: 1_000_000,
+    default: 2_000_000,
     minimum: 1_024,
     maximum: 2 ** 40,
   }),

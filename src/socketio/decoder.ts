@@ -1,5 +1,5 @@
 import { Decoder } from "socket.io-parser";
-import { longestHeadChars } from "../limits.ts";
+import { longestHeadChars, parseFactor } from "../limits.ts";
 import type { EngineSocket } from "./engine.ts";
 import { ownMemory } from "./frame.ts";
 import { chunkBytes } from "./frame-scanner.ts";
@@ -67,8 +67,10 @@ export class FastDecoder extends Decoder {
       return;
     }
     const packet = this.#event(data);
-    if (packet) this.#decoded(packet);
-    else this.#begin(data);
+    if (packet) {
+      if (isCostly(packet.data)) this.#charge(data, packet.nsp);
+      this.#decoded(packet);
+    } else this.#begin(data);
   }
 
   override destroy(): void {
@@ -86,6 +88,7 @@ export class FastDecoder extends Decoder {
       throw new Error("the head of the packet is larger than it may be");
     }
     if (!/^[56]/.test(text)) {
+      this.#charge(text, namespaceOf(text));
       super.add(text);
       return;
     }
@@ -110,6 +113,7 @@ export class FastDecoder extends Decoder {
     if (awaited.skipped > 0) {
       if (--awaited.skipped > 0) return;
       this.#hold(0);
+      this.#charge(awaited.head, "");
       this.#decoded(binaryEvent(awaited.head));
       return;
     }
@@ -123,7 +127,12 @@ export class FastDecoder extends Decoder {
     if (bytes === 0) this.awaited = undefined;
   }
 
-  #event(text: string): object | undefined {
+  #charge(json: string, nsp: string): void {
+    if (!this.#connection || this.#bounds.isApplications(nsp)) return;
+    this.#connection.transport.charge?.(json.length * (parseFactor - 1));
+  }
+
+  #event(text: string): EventPacket | undefined {
     if (text.charCodeAt(0) !== two) return undefined;
     let at = 1;
     let nsp = "/";
@@ -139,8 +148,23 @@ export class FastDecoder extends Decoder {
     if (text.charCodeAt(at) !== bracket) return undefined;
     const payload = parsed(text.slice(at));
     if (!isPayloadValid(event, payload)) return undefined;
-    return id === undefined ? { type: event, nsp, data: payload } : { type: event, nsp, id, data: payload };
+    const args = payload as unknown[];
+    return id === undefined ? { type: event, nsp, data: args } : { type: event, nsp, id, data: args };
   }
+}
+
+interface EventPacket {
+  type: 2;
+  nsp: string;
+  id?: number;
+  data: unknown[];
+}
+
+const mostArguments = 8;
+
+/** Whether an event is more than the texts that all events of a namespace consist of. */
+function isCostly(args: readonly unknown[]): boolean {
+  return args.length > mostArguments || args.some((arg) => typeof arg === "object" && arg !== null);
 }
 
 /** The decoder class of a server; `newest` is the connection that a decoder is being made for. */

@@ -14,7 +14,11 @@ import { isUpgradable } from "./session-guard.ts";
 import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
 
 /** A transport, and whose it is; while a handshake is going on, nobody's. */
-type Owned = Transport & { connection?: EngineSocket | undefined };
+type Owned = Transport & {
+  connection?: EngineSocket | undefined;
+  /** Charges the client's rate for bytes that were read, or for what reading them has cost beyond that. */
+  charge?(bytes: number): void;
+};
 
 /** A session of our engine. */
 export type EngineSocket = SocketInternals & {

@@ -165,6 +165,10 @@ export class OutboxTransport extends Transport {
     this.socket.terminate();
   }
 
+  charge(bytes: number): void {
+    this.incoming?.charge(bytes);
+  }
+
   hear(data: Buffer, isBinary: boolean): void {
     const { connection } = this;
     if (connection) {

@@ -1,16 +1,24 @@
+/** How fast one connection may send. */
+export interface PaceBounds {
+  /** The sustained rate. */
+  bytesPerSecond: number;
+  /** What may come at once after a silence. */
+  burstBytes: number;
+}
+
 /**
  * A token bucket for the bytes of one connection. Who sends faster than it refills is not refused but read later:
  * {@link take} says how long to wait.
  */
 export class Pace {
-  readonly #bytesPerSecond: number;
+  readonly #bounds: PaceBounds;
   #allowance: number;
   #at: number;
 
-  /** @param bytesPerSecond the sustained rate; a second's worth may come at once */
-  constructor(bytesPerSecond: number, now: number) {
-    this.#bytesPerSecond = bytesPerSecond;
-    this.#allowance = bytesPerSecond;
+  /** @param now milliseconds, of any clock that is not set back */
+  constructor(bounds: PaceBounds, now: number) {
+    this.#bounds = bounds;
+    this.#allowance = bounds.burstBytes;
     this.#at = now;
   }
 
@@ -21,9 +29,10 @@ export class Pace {
    * @returns how many milliseconds to wait before more is read
    */
   take(bytes: number, now: number): number {
-    const gained = ((now - this.#at) * this.#bytesPerSecond) / 1_000;
+    const { bytesPerSecond, burstBytes } = this.#bounds;
+    const gained = ((now - this.#at) * bytesPerSecond) / 1_000;
     this.#at = now;
-    this.#allowance = Math.min(this.#bytesPerSecond, this.#allowance + gained) - bytes;
-    return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / this.#bytesPerSecond);
+    this.#allowance = Math.min(burstBytes, this.#allowance + gained) - bytes;
+    return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecond);
   }
 }

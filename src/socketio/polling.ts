@@ -14,6 +14,8 @@ type Internals = Polling &
     once(event: "close", listener: () => void): void;
     /** Once it has posted something. */
     pace?: Pace;
+    /** @returns how many milliseconds to wait before more is read */
+    charge(bytes: number): number;
   };
 
 /** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
@@ -87,6 +89,11 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
   if (internals.protocol === 3) internals.parser = codec3(internals.parser);
   if (isJsonp) countDecoded(internals);
   internals.onDataRequest = takePost;
+  internals.charge = function (bytes) {
+    const now = performance.now();
+    this.pace ??= new Pace((this.connection as EngineSocket).server.bounds, now);
+    return this.pace.take(bytes, now);
+  };
   internals.doWrite = function (data, options, done) {
     const { res } = this;
     const size = Buffer.byteLength(data);
@@ -198,22 +205,24 @@ function readInTurns(transport: Internals, payload: Payload, done: () => void): 
   const { protocol } = transport;
   const connection = transport.connection as EngineSocket;
   const bytes = Buffer.byteLength(payload);
-  const { flood, traffic, bounds } = connection.server;
+  const { flood, traffic } = connection.server;
   traffic.bytesIn += bytes;
   if (!flood.admits(connection, countPackets(payload, protocol))) {
     done();
     return;
   }
-  const now = performance.now();
-  transport.pace ??= new Pace(bounds.bytesPerSecond, now);
-  const waitMs = transport.pace.take(bytes, now);
+  transport.charge(bytes);
   const turns = turnsOf(payload, protocol);
   const next = () => {
     const turn = turns.shift();
     if (turn !== undefined && !connection.ending && transport.readyState !== "closed") transport.onData(turn);
     whenIdle(transport, () => {
-      if (turns.length > 0) setImmediate(next);
-      else if (waitMs > 0) setTimeout(done, waitMs);
+      if (turns.length > 0) {
+        setImmediate(next);
+        return;
+      }
+      const waitMs = transport.charge(0);
+      if (waitMs > 0) setTimeout(done, waitMs);
       else done();
     });
   };

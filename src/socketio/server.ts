@@ -2,7 +2,7 @@ import { Server as StockEngine } from "engine.io";
 import { Server, type Socket, type Namespace as SocketIONamespace } from "socket.io";
 import { Encoder, PacketType } from "socket.io-parser";
 import type { Ending } from "../errors.ts";
-import { longestEventChars, longestHandshakeChars } from "../limits.ts";
+import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits.ts";
 import type { ConnectionData } from "../namespaces/connection.ts";
 import type { ServerEvents } from "../protocol.ts";
 import type { Deliver, OwnCopy } from "../rooms/rooms.ts";
@@ -30,7 +30,7 @@ declare module "fastify" {
 }
 
 /** Durations in milliseconds, sizes in bytes. */
-export interface ServerOptions extends EngineBounds {
+export interface ServerOptions extends Omit<EngineBounds, "burstBytes"> {
   pingIntervalMs: number;
   pingTimeoutMs: number;
   handshakeTimeoutMs: number;
@@ -81,7 +81,8 @@ const engineOptions = ({
  * @param onEnding hears why, of each session that the server ends
  */
 export function fast(options: ServerOptions, onEnding: (reason: Ending) => void): Serving {
-  const engine = new Engine(engineOptions(options), options, onEnding);
+  const bounds = { ...options, burstBytes: burstBytes(options) };
+  const engine = new Engine(engineOptions(options), bounds, onEnding);
   const own = new Set(options.namespaces?.map(({ name }) => name));
   const applications = new Set(own.has("/") ? [] : ["/"]);
   const decoderBounds = {

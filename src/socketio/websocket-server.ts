@@ -4,12 +4,10 @@ import type { EngineSocket } from "./engine.ts";
 import { chunkBytes, FrameScanner, slabBytes } from "./frame-scanner.ts";
 import type { InboundMemory, Unfinished } from "./inbound.ts";
 import type { OutboxTransport } from "./outbox.ts";
-import { Pace } from "./pace.ts";
+import { Pace, type PaceBounds } from "./pace.ts";
 
 /** What a client may send through one WebSocket, in bytes. */
-export interface ReceiveBounds {
-  /** Sustained rate of one connection; more is read later. */
-  bytesPerSecond: number;
+export interface ReceiveBounds extends PaceBounds {
   maxPayloadBytes: number;
 }
 
@@ -88,6 +86,11 @@ export class Incoming extends FrameScanner implements Unfinished {
     if (!this.#isResting) this.#ws.resume();
   }
 
+  /** What was read has cost as much as so many bytes more. */
+  charge(bytes: number): void {
+    this.#unpacedBytes += bytes;
+  }
+
   /** The connection is gone, and what it held with it. */
   release(): void {
     this.#hold(0);
@@ -114,7 +117,7 @@ export class Incoming extends FrameScanner implements Unfinished {
   /** Reads no more in this turn, or until the rate allows it. */
   #rest(): void {
     const now = performance.now();
-    this.#pace ??= new Pace(this.#receiving.bounds.bytesPerSecond, now);
+    this.#pace ??= new Pace(this.#receiving.bounds, now);
     const waitMs = this.#pace.take(this.#unpacedBytes, now);
     this.#unpacedBytes = 0;
     this.#isResting = true;
