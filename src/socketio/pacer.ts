@@ -16,6 +16,10 @@ export const copyBytes = 64;
 /** The time for which a connection may wait for slow readers before what it sent is handled regardless. */
 const longestHoldMs = 5_000;
 
+/** While packets are short, so many of one chunk are handled before what they have caused is looked at. */
+const batchPackets = 8;
+const batchChars = 2_048;
+
 /** Packets of one connection that wait until the ones before them were handled. */
 class Inbox {
   readonly packets: InboundPacket[] = [];
@@ -38,8 +42,12 @@ export class Pacer {
   readonly #maxHoldMs: number;
   /** Connections with packets that wait, or that are held back. */
   readonly #inboxes = new Map<EngineSocket, Inbox>();
-  /** The connection whose packet is being handled in this tick. */
+  /** The connection whose packets are being handled in this tick, how many, and their length. */
   #busy: EngineSocket | undefined;
+  #batched = 0;
+  #batchedChars = 0;
+  /** Whether the last of them has come since {@link settle} was put behind them. */
+  #isGrown = false;
   /** What had been sent as the packet came. */
   #packetStart = 0;
   #turnStart = 0;
@@ -70,7 +78,8 @@ export class Pacer {
       inbox.packets.push(packet);
       // It may have upgraded to another transport while it was held back.
       if (this.#busy !== connection) this.#hold(connection);
-    } else if (this.#busy === undefined && !this.#isSpent) this.#handle(connection, packet);
+    } else if (this.#busy === undefined ? !this.#isSpent : this.#fitsBatch(connection, packet))
+      this.#handle(connection, packet);
     else {
       this.#inboxFor(connection).packets.push(packet);
       // The busy one goes on by itself.
@@ -80,8 +89,8 @@ export class Pacer {
 
   /** Calls back once all packets that came so far were handled; at once where none waits. */
   whenIdle(connection: EngineSocket, done: () => void): void {
-    const inbox = this.#inboxes.get(connection);
-    if (inbox) inbox.idle.push(done);
+    const isBusy = this.#busy === connection || this.#inboxes.has(connection);
+    if (isBusy) this.#inboxFor(connection).idle.push(done);
     else done();
   }
 
@@ -101,20 +110,39 @@ export class Pacer {
     return this.workBytes - this.#turnStart > turnWorkBytes;
   }
 
+  #fitsBatch(connection: EngineSocket, packet: InboundPacket): boolean {
+    if (this.#busy !== connection || this.#batched >= batchPackets) return false;
+    return this.#batchedChars + lengthOf(packet) <= batchChars;
+  }
+
   #handle(connection: EngineSocket, packet: InboundPacket): void {
-    this.#busy = connection;
-    this.#packetStart = this.workBytes;
-    this.#backlog.clearPressing();
+    const isFirst = this.#busy === undefined;
+    if (isFirst) {
+      this.#busy = connection;
+      this.#packetStart = this.workBytes;
+      this.#batched = 0;
+      this.#batchedChars = 0;
+      this.#backlog.clearPressing();
+    }
+    this.#batched++;
+    this.#batchedChars += lengthOf(packet);
+    this.#isGrown = !isFirst;
     try {
       connection.transport.emit("packet", packet);
     } finally {
       // Socket.IO handles an event in the next tick; this comes right behind it.
-      nextTick(settle, this, connection);
+      if (isFirst) nextTick(settle, this, connection);
     }
   }
 
-  /** A packet was handled: decides whether its connection may go on. */
+  /** Packets were handled: decides whether their connection may go on. */
   settle(connection: EngineSocket): void {
+    if (this.#isGrown) {
+      // Behind the ticks of those that came later.
+      this.#isGrown = false;
+      nextTick(settle, this, connection);
+      return;
+    }
     this.#busy = undefined;
     const caused = this.workBytes - this.#packetStart;
     if (caused > 0 && !this.#endsTurn) this.#endTurnLater();
@@ -243,6 +271,8 @@ export class Pacer {
 }
 
 const lookMs = 100;
+
+const lengthOf = ({ data }: InboundPacket): number => (data as string | Buffer | undefined)?.length ?? 0;
 
 function settle(pacer: Pacer, connection: EngineSocket): void {
   pacer.settle(connection);
