@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Message } from "../src/protocol.ts";
 import { connect, enter, type Member, next } from "./support/client.ts";
 import { generations } from "./support/generations.ts";
+import { scrape } from "./support/metrics.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
@@ -196,6 +197,25 @@ test("a sender is held back so that little waits for a member that reads at its 
   assert.deepEqual(order, numbers(count));
   assert.ok(worst < 600_000, `${worst} bytes waited`);
   assert.deepEqual(slowConsumers(logs), []);
+});
+
+test("one who says little is not held back for a member whose backlog others have filled", async (t) => {
+  const { url } = await startServer(t, { outboxMaxBytes: 200_000 });
+  const room = ["lobby", ...manyRooms(20).slice(0, 150)];
+  const session = await openPolling(url, "userId=slow");
+  await fetch(session, { method: "POST", body: `40${JSON.stringify({ room })}` });
+  const ann = await enter(t, url, "ann", "lobby");
+  const friend = await connect(t, url, { auth: { userId: "friend", room: room.slice(1) } });
+  await friend.ask("chat", "x".repeat(16_000));
+  let isReading = true;
+  const reading = (async () => {
+    for (; isReading; await sleep(50)) await (await fetch(session)).text();
+  })();
+  for (let n = 0; n < 3; n++) await ann.ask("chat", "a word");
+  const worst = Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
+  assert.ok(worst > 1_000_000, `${worst} bytes waited when the words had been said`);
+  isReading = false;
+  await reading;
 });
 
 describe("a client that is held back for the readers of its room keeps its order, its heartbeat and its bye", () => {

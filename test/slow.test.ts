@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect as openTcp, type Socket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import { WebSocket } from "ws";
+import type { Message } from "../src/protocol.ts";
 import { client, connect, enter, Member, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { scrape } from "./support/metrics.ts";
@@ -123,6 +124,27 @@ describe("one who does not read what it is sent", () => {
     await raw.receives(/<= 399 xxx/);
     assert.deepEqual(ended(logs), []);
   });
+});
+
+test("one whose answer to a ping is behind much that it reads is not taken for lost", async (t) => {
+  const { url, app, logs } = await startServer(t, {
+    outboxMaxBytes: 20_000_000,
+    pingIntervalMs: 100,
+    pingTimeoutMs: 1_500,
+  });
+  const raw = await connectRaw(t, url, "room=lobby");
+  raw.ws.on("message", (data) => {
+    if (String(data) === "2") raw.send("3");
+    raw.ws.pause();
+    setTimeout(() => raw.ws.resume(), 30);
+  });
+  const count = 130;
+  for (let n = 0; n < count; n++) app.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
+  await raw.receives(new RegExp(`${count - 1} xxx`));
+  assert.deepEqual(
+    logs.filter(({ msg }) => msg === "disconnected"),
+    [],
+  );
 });
 
 describe("one who polls and does not read the answers", () => {

@@ -61,7 +61,9 @@ export class OutboxAdapter extends Adapter {
         client.writeToEngine([text], kept);
       }
     }
-    if (pacer) pacer.workBytes = workBytes;
+    if (!pacer) return;
+    pacer.workBytes = workBytes;
+    pacer.spokenBytes += bytes.length;
   }
 
   #membersOf(room: string): Socket[] {

@@ -109,8 +109,11 @@ export class Backlog {
     const bytes = pendingBytes(connection);
     const behind = this.#behind.get(connection);
     if (bytes === 0) this.#behind.delete(connection);
-    else if (behind) Object.assign(behind, { since: this.#now, hasTaken: true });
-    else this.#behind.set(connection, { since: this.#now, hasTaken: true });
+    else {
+      if (behind) Object.assign(behind, { since: this.#now, hasTaken: true });
+      else this.#behind.set(connection, { since: this.#now, hasTaken: true });
+      keepAlive(connection);
+    }
     if (behind?.pressingSince === undefined || bytes > this.#bounds.outboxMaxBytes / 4) return;
     behind.pressingSince = undefined;
     this.onCaughtUp(connection);
@@ -142,8 +145,7 @@ export class Backlog {
   /** Whether senders should wait for a connection: it has more than a quarter of its bound to take, and takes it. */
   isPressing(connection: EngineSocket): boolean {
     const behind = this.#behind.get(connection);
-    if (behind?.pressingSince === undefined || !behind.hasTaken || connection.readyState !== "open")
-      return false;
+    if (behind?.pressingSince === undefined || !behind.hasTaken || !isThere(connection)) return false;
     if (pendingBytes(connection) <= this.#bounds.outboxMaxBytes / 4) return false;
     return this.#now - behind.since <= longestPauseMs && this.#now - behind.pressingSince <= longestCatchUpMs;
   }
@@ -154,7 +156,7 @@ export class Backlog {
    */
   mustCatchUp(sender: EngineSocket): boolean {
     const behind = this.#behind.get(sender);
-    if (!behind) return false;
+    if (!behind || !isThere(sender)) return false;
     const { outboxMaxBytes } = this.#bounds;
     const bytes = pendingBytes(sender);
     if (bytes <= outboxMaxBytes / (behind.pressingSince === undefined ? 2 : 4)) return false;
@@ -242,6 +244,16 @@ export class Backlog {
       total -= bytes;
     }
   }
+}
+
+/** Whether a connection may still take something; its end may wait for what it sent before. */
+function isThere({ readyState, transport }: EngineSocket): boolean {
+  return readyState === "open" && !(transport instanceof OutboxTransport && transport.tcp.destroyed);
+}
+
+/** Gives a client more time for its answer to a ping, which may be behind what it has not taken or was not read. */
+export function keepAlive({ readyState, pingTimeoutTimer }: EngineSocket): void {
+  if (readyState === "open") pingTimeoutTimer?.refresh();
 }
 
 function pendingBytes(connection: EngineSocket): number {

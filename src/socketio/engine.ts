@@ -85,7 +85,7 @@ export class Engine extends Server {
     this.onEnding = onEnding;
     this.longestBatchBytes = bounds.outboxMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
-    this.pacer = new Pacer(this.backlog, this.opts.pingTimeout ?? 0);
+    this.pacer = new Pacer(this.backlog, bounds.outboxMaxBytes, this.opts.pingTimeout ?? 0);
     this.on("newListener", (event) => {
       if (observing.has(event)) this.observed = true;
     });

@@ -1,8 +1,9 @@
 import { nextTick } from "node:process";
-import type { Backlog } from "./backlog.ts";
+import { type Backlog, keepAlive } from "./backlog.ts";
 import type { EngineSocket } from "./engine.ts";
 import type { InboundPacket } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
+import { Pace, type PaceBounds } from "./pace.ts";
 
 /** What the events of one connection may cause to be sent in one turn of the event loop, in bytes. */
 const connectionWorkBytes = 4_000_000;
@@ -12,6 +13,13 @@ const turnWorkBytes = 32_000_000;
 
 /** What each copy of a message costs beside its bytes. */
 export const copyBytes = 64;
+
+/**
+ * A connection waits for slow readers only if it sends much: beyond a burst and a rate, both parts of `outboxMaxBytes`.
+ * Else one who reads slowly, with a friend who fills its backlog, could hold up whoever says a word in its rooms.
+ */
+const quietBurstPart = 1 / 16;
+const quietRatePart = 1 / 64;
 
 /** The time for which a connection may wait for slow readers before what it sent is handled regardless. */
 const longestHoldMs = 5_000;
@@ -38,6 +46,8 @@ class Inbox {
 export class Pacer {
   /** What was sent so far, in bytes: each copy counts. Those who send add to it. */
   workBytes = 0;
+  /** The same, but counted once for each room, as a member of all of them receives it. */
+  spokenBytes = 0;
   readonly #backlog: Backlog;
   readonly #maxHoldMs: number;
   /** Connections with packets that wait, or that are held back. */
@@ -50,6 +60,7 @@ export class Pacer {
   #isGrown = false;
   /** What had been sent as the packet came. */
   #packetStart = 0;
+  #spokenStart = 0;
   #turnStart = 0;
   /** What connections have caused in this turn; counted once the turn is a busy one. */
   readonly #caused = new Map<EngineSocket, number>();
@@ -61,10 +72,17 @@ export class Pacer {
   readonly #waiting = new Map<EngineSocket, EngineSocket[]>();
   #timer: NodeJS.Timeout | undefined;
   #isOpen = true;
+  /** What connections have sent lately to rooms with slow readers. */
+  readonly #quiet = new WeakMap<EngineSocket, Pace>();
+  readonly #quietBounds: PaceBounds;
 
   /** @param pingTimeoutMs a client that is held back hears from the server, and is heard, within that time */
-  constructor(backlog: Backlog, pingTimeoutMs: number) {
+  constructor(backlog: Backlog, outboxMaxBytes: number, pingTimeoutMs: number) {
     this.#backlog = backlog;
+    this.#quietBounds = {
+      burstBytes: outboxMaxBytes * quietBurstPart,
+      bytesPerSecond: outboxMaxBytes * quietRatePart,
+    };
     this.#maxHoldMs = Math.min(longestHoldMs, pingTimeoutMs / 2);
     backlog.onCaughtUp = (reader) => this.#release(reader);
   }
@@ -120,6 +138,7 @@ export class Pacer {
     if (isFirst) {
       this.#busy = connection;
       this.#packetStart = this.workBytes;
+      this.#spokenStart = this.spokenBytes;
       this.#batched = 0;
       this.#batchedChars = 0;
       this.#backlog.clearPressing();
@@ -147,12 +166,23 @@ export class Pacer {
     const caused = this.workBytes - this.#packetStart;
     if (caused > 0 && !this.#endsTurn) this.#endTurnLater();
     const hasSpentShare = caused > 0 && this.#hasSpentShare(connection, caused);
-    const reader = this.#backlog.mustCatchUp(connection) ? connection : this.#backlog.takePressing();
+    const reader = this.#readerFor(connection);
     if (!reader || !this.#holdFor(connection, reader)) {
       if (hasSpentShare) this.#waitForTurn(connection);
       else if (this.#inboxes.size > 0) this.#goOn(connection);
     }
     if (this.#ready.length > 0) this.#goOnWithReady();
+  }
+
+  /** The connection that has to catch up before another one goes on. */
+  #readerFor(connection: EngineSocket): EngineSocket | undefined {
+    if (this.#backlog.mustCatchUp(connection)) return connection;
+    const reader = this.#backlog.takePressing();
+    if (!reader) return undefined;
+    const now = performance.now();
+    const quiet = this.#quiet.get(connection) ?? new Pace(this.#quietBounds, now);
+    this.#quiet.set(connection, quiet);
+    return quiet.take(this.spokenBytes - this.#spokenStart, now) > 0 ? reader : undefined;
   }
 
   /** Handles the next packet that waits, if there is one. */
@@ -276,12 +306,4 @@ const lengthOf = ({ data }: InboundPacket): number => (data as string | Buffer |
 
 function settle(pacer: Pacer, connection: EngineSocket): void {
   pacer.settle(connection);
-}
-
-/** The answer to a ping of ours may be among what was not read. */
-function keepAlive(connection: EngineSocket): void {
-  const { pingTimeoutTimer, protocol, transport } = connection;
-  if (connection.readyState !== "open" || !pingTimeoutTimer) return;
-  if (protocol === 3) pingTimeoutTimer.refresh();
-  else transport.emit("packet", { type: "pong" });
 }

@@ -66,6 +66,7 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
   });
   const { doWrite, onData, onClose, send } = internals;
   let isReading = false;
+  let isOpening = true;
   internals.onData = function (data) {
     isReading = true;
     try {
@@ -99,11 +100,14 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     const size = Buffer.byteLength(data);
     traffic.bytesOut += size;
     internals.unreadBytes = size;
-    // A client that polls is there.
-    internals.connection?.server.backlog.took(internals.connection);
+    // The answer that opens a session does not show that its client will poll.
+    const isPoll = !isOpening;
+    isOpening = false;
+    const took = () => isPoll && internals.connection?.server.backlog.took(internals.connection);
+    took();
     res.once("finish", () => {
       internals.unreadBytes = 0;
-      internals.connection?.server.backlog.took(internals.connection);
+      took();
       done();
     });
     res.once("close", () => {
