@@ -3,7 +3,12 @@ import { logRepeatMs } from "./limits.ts";
 type Level = "debug" | "info" | "warn" | "error";
 
 /** Where lines go. */
-export type LineLog = Record<Level, (details: object, message: string) => void> & { readonly level: string };
+export type LineLog = Record<Level, (details: object, message: string) => void> & {
+  /** Undefined where an application wants no log. */
+  readonly level?: string;
+  /** Pino has it; an application's own logger may not. */
+  isLevelEnabled?(level: Level): boolean;
+};
 
 /** A line that may be repeated often. */
 export interface Line {
@@ -48,7 +53,8 @@ export class RepeatLog {
   }
 
   write(line: Line): void {
-    if (line.level === "debug" && this.#log.level !== "debug" && this.#log.level !== "trace") return;
+    const { level, isLevelEnabled } = this.#log;
+    if (level === undefined || isLevelEnabled?.call(this.#log, line.level) === false) return;
     const entry = this.#entryFor(line);
     this.#timer ??= setInterval(() => this.#endWindow(), this.#windowMs).unref();
     entry.count++;

@@ -39,6 +39,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io request.websocket": ({ websocket: { conn } }) => isFunction(conn.transport.socket.terminate),
   "engine.io Server#handshake makes the request that a connection keeps": ({ websocket: { conn } }) =>
     conn.request instanceof ReducedRequest,
+  "engine.io Socket#id": ({ websocket: { conn } }) => typeof conn.id === "string",
   "engine.io Socket#request": ({ websocket: { conn } }) => typeof conn.request.url === "string",
   "engine.io Socket#writeBuffer": ({ websocket: { conn } }) => isArray(conn.writeBuffer),
   "engine.io Socket#cleanupFn": ({ websocket: { conn } }) => conn.cleanupFn.length === 1,
@@ -118,6 +119,19 @@ test(`Node ${process.version} with engine.io and socket.io has every internal th
   );
   poll.abort();
   await waiting;
+});
+
+test("Engine.IO forgets a session by its only listener, which one of ours replaces", async (t) => {
+  const { io, url } = await startEngine(t, "stock");
+  const opened = next(io.engine, "connection");
+  const listeners: number[] = [];
+  io.engine.prependListener("connection", (conn: Untyped) => listeners.push(conn.listenerCount("close")));
+  const socket = client(t, url);
+  const [{ server }] = await opened;
+  assert.deepEqual(listeners, [1]);
+  assert.deepEqual([server.clientsCount, Object.keys(clientsOf(server)).length], [1, 1]);
+  socket.disconnect();
+  await until(() => assert.deepEqual([server.clientsCount, Object.keys(clientsOf(server))], [0, []]));
 });
 
 test("no array of listeners is replaced: each close is announced to all listeners of a session", async (t) => {

@@ -13,8 +13,6 @@ export interface ConnectionLimit {
 /** Closes TCP connections beyond those that one address may have, before anything is read from them. */
 export function limitConnections(server: Server, { max, addressOf, onRefused }: ConnectionLimit): void {
   const counts = new Counts();
-  // By then a socket may not know any more where it was connected to.
-  const addresses = new WeakMap<Socket, string>();
   server.on("connection", (socket: Socket) => {
     const address = addressOf(socket);
     if (address === undefined) return;
@@ -24,12 +22,12 @@ export function limitConnections(server: Server, { max, addressOf, onRefused }: 
       return;
     }
     counts.add(address);
-    addresses.set(socket, address);
     socket.on("close", closed);
   });
 
   /** One listener for all: a closure for each would cost memory as long as its connection. */
   function closed(this: Socket): void {
-    counts.remove(addresses.get(this) as string);
+    // Node's sockets remember an address that they were asked for.
+    counts.remove(addressOf(this) as string);
   }
 }

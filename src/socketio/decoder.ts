@@ -123,7 +123,10 @@ export class FastDecoder extends Decoder {
   }
 
   #hold(bytes: number): void {
-    if (this.awaited) this.#connection?.server.inbound.hold(this.awaited, bytes);
+    const { awaited } = this;
+    if (!awaited) return;
+    awaited.heldBytes = bytes;
+    this.#connection?.server.inbound.hold(awaited, bytes);
     if (bytes === 0) this.awaited = undefined;
   }
 

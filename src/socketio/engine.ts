@@ -3,6 +3,7 @@ import { cutOff, type Ending, endings } from "../errors.ts";
 import { sparePackets } from "../limits.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { Flood } from "./flood.ts";
+import { FrameScanner } from "./frame-scanner.ts";
 import { InboundMemory } from "./inbound.ts";
 import { clientsOf, type EngineRequest, type SocketInternals } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
@@ -27,7 +28,7 @@ export type EngineSocket = SocketInternals & {
   /** Of the request that began it, where an application discards that. */
   savedRequest?: ReducedRequest | undefined;
   /** An application listens for what Engine.IO tells of each packet. */
-  observed: boolean;
+  observed?: boolean;
   /** The server has ended it; one that is only closing may wait for its client. */
   ending?: true;
   /** What waits in `writeBuffer`. */
@@ -69,13 +70,17 @@ export class Engine extends Server {
   /** An application listens on the server for what Engine.IO tells of each packet. */
   observed = false;
 
+  /** Hears of each session that has closed, and Engine.IO's reason. */
+  onClose: (connection: EngineSocket, reason: string) => void = () => {};
+
   /** Hears why, of each session that the server ends. */
   readonly onEnding: (reason: Ending) => void;
 
   constructor(options: ServerOptions, bounds: EngineBounds, onEnding: (reason: Ending) => void) {
     const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
     const endUnfinished = (connection: EngineSocket) => end(connection, "unfinished packet");
-    super({ ...options, wsEngine: boundedWebSocketServer({ memory: inbound, bounds, end: endUnfinished }) });
+    const receiving = { memory: inbound, bounds, scanner: new FrameScanner(), end: endUnfinished };
+    super({ ...options, wsEngine: boundedWebSocketServer(receiving) });
     this.inbound = inbound;
     this.bounds = bounds;
     this.endUnfinished = endUnfinished;

@@ -22,6 +22,11 @@ export class FrameScanner {
   /** A message has begun and its last fragment has not. */
   #isFragmented = false;
 
+  /** Between two messages: a scanner that has seen nothing could go on in its place. */
+  get isIdle(): boolean {
+    return this.#expects === opcode && !this.#isFragmented;
+  }
+
   /** @returns the number of frames that began in this chunk */
   scan(chunk: Uint8Array): number {
     let frames = 0;
@@ -43,8 +48,7 @@ export class FrameScanner {
       held = 0;
       fragments = 0;
     }
-    const isFinished = this.#expects === opcode && !this.#isFragmented;
-    this.unfinishedBytes = isFinished ? 0 : held + chunk.length + chunkBytes + fragments * slabBytes;
+    this.unfinishedBytes = this.isIdle ? 0 : held + chunk.length + chunkBytes + fragments * slabBytes;
     return frames;
   }
 

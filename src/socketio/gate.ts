@@ -1,17 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
-import type { Server as Engine, Socket } from "engine.io";
+import type { Socket } from "engine.io";
 import { type RefusalCode, refusals } from "../errors.ts";
 import type { Health } from "../health.ts";
 import { Counts, originIn } from "../limits.ts";
 import type { Addresses } from "../net/address.ts";
 import { clientsOf, type EngineRequest } from "./internals.ts";
 import type { ReducedRequest } from "./reduced-request.ts";
+import type { Serving } from "./server.ts";
 import { type GuardedSession, mayUse } from "./session-guard.ts";
 
 /** An Engine.IO session, and whom it counts for. */
 export type Visitor = GuardedSession &
-  Pick<Socket, "readyState" | "request" | "on" | "close"> & {
+  Pick<Socket, "readyState" | "request" | "close"> & {
     /** Of the request that began it; its own is in the hands of the application. */
     savedRequest?: ReducedRequest | undefined;
     /** How often it has come to a namespace; the meter counts that. */
@@ -36,6 +37,8 @@ export interface Refusal {
   /** The body of the answer; `{ code, message }` where not given. */
   answer?: object;
 }
+
+type Refuse = (code: RefusalCode) => void;
 
 const retryAfterSeconds = 5;
 
@@ -108,40 +111,34 @@ export class Gate {
    *
    * @param refuse hears why, of each that was closed as it came, or since it came to no namespace
    */
-  watch(engine: Engine, refuse: (code: RefusalCode) => void): void {
-    const gate = this;
+  watch({ engine, onSessionClose }: Pick<Serving, "engine" | "onSessionClose">, refuse: Refuse): void {
     this.#byId = clientsOf(engine) as unknown as Record<string, Visitor>;
     engine.on("connection", (visitor: Visitor) => {
       // An application that listens before us may have closed it.
       if (visitor.readyState === "closed") return;
       const request = (visitor.savedRequest ?? visitor.request) as IncomingMessage;
-      visitor.address = this.#addresses.of(request);
-      visitor.origin = foreignOriginOf(request);
-      visitor.beganUnnamed = visitor.origin === undefined;
-      this.#sessions++;
-      this.#counts.add(visitor.address);
+      const address = this.#addresses.of(request);
       // Several may have asked before the first of them was counted.
-      const { maxConnections, maxConnectionsPerAddress } = this.#options;
-      const isOneTooMany = this.#counts.of(visitor.address) > maxConnectionsPerAddress;
-      if (isOneTooMany || this.#sessions > maxConnections) {
+      const isOneTooMany = this.#counts.of(address) >= this.#options.maxConnectionsPerAddress;
+      if (isOneTooMany || this.#sessions >= this.#options.maxConnections) {
         refuse(isOneTooMany ? "too_many_connections" : "server_full");
-        forget(visitor);
         visitor.close(true);
         return;
       }
-      visitor.on("close", left);
+      this.#sessions++;
+      this.#counts.add(address);
+      visitor.address = address;
+      visitor.origin = foreignOriginOf(request);
+      visitor.beganUnnamed = visitor.origin === undefined;
     });
-
-    const forget = ({ address }: Visitor) => {
+    onSessionClose((session, reason) => {
+      const { address, arrivals } = session as Partial<Visitor>;
+      // It was not counted.
+      if (address === undefined) return;
+      if (reason === "forced close" && !arrivals && !this.#health.closed) refuse("handshake_timeout");
       this.#sessions--;
       this.#counts.remove(address);
-    };
-
-    /** One listener for all, told who by `this`. */
-    function left(this: Visitor, reason: string): void {
-      if (reason === "forced close" && !this.arrivals && !gate.#health.closed) refuse("handshake_timeout");
-      forget(this);
-    }
+    });
   }
 }
 

@@ -22,6 +22,11 @@ export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
 
 /** engine.io's Socket. */
 export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
+  readonly id: string;
+  /** That of "close" is replaced where it is the only one: Engine.IO forgets each session by a closure of its own. */
+  removeAllListeners(event: "close"): void;
+  on(event: "close", listener: (reason: string) => void): void;
+
   /** Replaced by a smaller object, since it is kept as long as the connection. */
   request: EngineRequest;
   /** Asked whether a frame may go straight into the outbox. */
@@ -53,6 +58,12 @@ export const stockSendPacket = Reflect.get(EngineIOSocket.prototype, "sendPacket
 /** engine.io's Server: all sessions by their id, to end them one by one and to find the owner of a transport. */
 export function clientsOf(engine: object): Record<string, EngineIOSocket> {
   return (engine as { clients: Record<string, EngineIOSocket> }).clients;
+}
+
+/** Does what engine.io's Server does when a session has closed. */
+export function forgetSession(engine: Server, id: string): void {
+  delete clientsOf(engine)[id];
+  engine.clientsCount--;
 }
 
 /** A packet as engine.io's Socket hands it to its transport. */

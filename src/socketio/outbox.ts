@@ -6,7 +6,7 @@ import { Batch } from "./batch.ts";
 import type { EngineSocket } from "./engine.ts";
 import { frame } from "./frame.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
-import { type Incoming, takeIncoming } from "./websocket-server.ts";
+import { type Incoming, incomingOf } from "./websocket-server.ts";
 
 /** The time a client has to answer the close of its connection. */
 const longestCloseMs = 1_000;
@@ -17,8 +17,18 @@ const longestProbeBytes = 65_536;
 /** How `ws` calls a message in more fragments or chunks than it may come in. */
 const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
 
-const owner = Symbol("transport");
-type Owned<T> = T & { [owner]?: OutboxTransport };
+/** What the kernel has refused of a flush, and what is behind that. */
+interface Rest {
+  pieces: readonly Buffer[];
+  /** The next of them to be written. */
+  at: number;
+  /** From there on. */
+  bytes: number;
+  /** How many calls of `send` are in it. */
+  sends: number;
+  /** The size of the piece that was written last. */
+  lastBytes: number;
+}
 
 /**
  * Engine.IO's WebSocket transport with an outbox: frames are collected and leave in one write at the end of
@@ -29,11 +39,9 @@ type Owned<T> = T & { [owner]?: OutboxTransport };
  * next, and volatile packets are dropped.
  */
 export class OutboxTransport extends Transport {
-  readonly socket: Owned<WebSocket>;
+  readonly socket: WebSocket;
   /** The connection under the WebSocket, which batches are written to. */
-  readonly tcp: Owned<TcpSocket>;
-  /** What arrives, and at which pace. */
-  readonly incoming: Incoming | undefined;
+  readonly tcp: TcpSocket;
   /** Whose it is; while a handshake is going on, nobody's. */
   connection: EngineSocket | undefined;
   /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
@@ -42,28 +50,23 @@ export class OutboxTransport extends Transport {
   #batch: Batch | undefined;
   /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
   #sends = 0;
-  /** What the kernel has refused, from `#restAt` on; undefined unless the connection is backed up. */
-  #rest: readonly Buffer[] | undefined;
-  #restAt = 0;
-  #restBytes = 0;
-  #restSends = 0;
-  /** The size of the piece that was written last. */
-  #pieceBytes = 0;
+  /** Undefined unless the connection is backed up. */
+  #rest: Rest | undefined;
 
   constructor(request: EngineRequest) {
     super(request);
-    this.socket = request.websocket as typeof this.socket;
+    this.socket = request.websocket as WebSocket;
     this.tcp = request.socket;
-    this.incoming = takeIncoming(this.socket);
-    if (this.incoming) this.incoming.transport = this;
-    this.socket[owner] = this;
-    this.tcp[owner] = this;
+    this.incoming.transport = this;
     this.socket.on("message", heard);
     this.socket.on("ping", pinged);
-    this.socket.on("close", closed);
     this.socket.on("error", failed);
-    this.tcp.on("drain", drained);
     this.writable = true;
+  }
+
+  /** What arrives, and at which pace. It tells when the connection has drained, and when it is closed. */
+  get incoming(): Incoming {
+    return incomingOf(this.tcp);
   }
 
   get name(): string {
@@ -107,43 +110,52 @@ export class OutboxTransport extends Transport {
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
     const { connection } = this;
     if (connection) connection.server.traffic.bytesOut += batch.size;
-    if (this.#rest) this.#rest = [...this.#rest.slice(this.#restAt), ...batch.pieces];
-    else this.#rest = batch.pieces;
-    this.#restAt = 0;
-    this.#restBytes += batch.size;
-    this.#restSends += sends;
-    if (this.#writeRest()) return;
+    if (this.#rest) {
+      const { pieces, at, bytes, sends: before } = this.#rest;
+      this.#rest.pieces = [...pieces.slice(at), ...batch.pieces];
+      Object.assign(this.#rest, { at: 0, bytes: bytes + batch.size, sends: before + sends });
+      if (this.#writeRest()) return;
+    } else if (this.#write(batch, sends)) return;
     this.writable = false;
     if (connection?.transport === this) connection.server.backlog.left(connection, batch.size);
     // One that only asks to become a connection's is answered by Engine.IO whether it reads or not.
     else if (this.unreadBytes > longestProbeBytes) this.terminate();
   }
 
-  /**
-   * Writes pieces until the kernel refuses one.
-   *
-   * @returns false if it did
-   */
-  #writeRest(): boolean {
-    const { tcp } = this;
-    const pieces = this.#rest as readonly Buffer[];
-    while (this.#restAt < pieces.length) {
-      const piece = pieces[this.#restAt++] as Buffer;
-      this.#restBytes -= piece.length;
-      this.#pieceBytes = piece.length;
-      // A full buffer of Node's alone does not mean that the kernel has refused anything.
-      if (!tcp.write(piece) && tcp.writableLength > 0) return false;
+  /** @returns false if the kernel has refused a piece */
+  #write({ pieces, size }: Batch, sends: number): boolean {
+    const [first] = pieces as [Buffer];
+    const isTaken = this.#isTaken(first);
+    if (!isTaken || pieces.length > 1) {
+      this.#rest = { pieces, at: 1, bytes: size - first.length, sends, lastBytes: first.length };
+      return isTaken && this.#writeRest();
     }
-    this.#rest = undefined;
-    const sends = this.#restSends;
-    this.#restSends = 0;
     if (sends > 0) nextTick(sent, this, sends);
     return true;
   }
 
+  /** Writes pieces until the kernel refuses one. @returns false if it did */
+  #writeRest(): boolean {
+    const rest = this.#rest as Rest;
+    while (rest.at < rest.pieces.length) {
+      const piece = rest.pieces[rest.at++] as Buffer;
+      rest.bytes -= piece.length;
+      rest.lastBytes = piece.length;
+      if (!this.#isTaken(piece)) return false;
+    }
+    this.#rest = undefined;
+    if (rest.sends > 0) nextTick(sent, this, rest.sends);
+    return true;
+  }
+
+  /** A full buffer of Node's alone does not mean that the kernel has refused anything. */
+  #isTaken(piece: Buffer): boolean {
+    return this.tcp.write(piece) || this.tcp.writableLength === 0;
+  }
+
   /** What was written and has not left this process. */
   get unreadBytes(): number {
-    return this.tcp.writableLength + this.#restBytes;
+    return this.tcp.writableLength + (this.#rest?.bytes ?? 0);
   }
 
   /** Writes what was collected and closes; a client that does not answer in time is cut off. */
@@ -152,7 +164,7 @@ export class OutboxTransport extends Transport {
     // The close must come behind it.
     while (this.#rest && this.tcp.writable && !this.#writeRest());
     // A connection that is held back could not answer.
-    this.incoming?.resume();
+    this.incoming.resume();
     const [code, reason] = this.farewell ?? [];
     this.socket.close(code, reason);
     const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
@@ -166,7 +178,7 @@ export class OutboxTransport extends Transport {
   }
 
   charge(bytes: number): void {
-    this.incoming?.charge(bytes);
+    this.incoming.charge(bytes);
   }
 
   hear(data: Buffer, isBinary: boolean): void {
@@ -181,7 +193,10 @@ export class OutboxTransport extends Transport {
   /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
   answered(): void {
     const { connection } = this;
-    if (connection && this.tcp.writableLength - this.#pieceBytes > connection.server.longestBatchBytes) {
+    if (
+      connection &&
+      this.tcp.writableLength - (this.#rest?.lastBytes ?? 0) > connection.server.longestBatchBytes
+    ) {
       connection.server.backlog.over(connection);
     }
   }
@@ -225,24 +240,16 @@ function sent(transport: OutboxTransport, sends: number): void {
 
 // All connections share these few listeners, which find their transport on what they are called on.
 
-function heard(this: Owned<WebSocket>, data: Buffer, isBinary: boolean): void {
-  this[owner]?.hear(data, isBinary);
+function heard(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  incomingOf(this).transport?.hear(data, isBinary);
 }
 
-function pinged(this: Owned<WebSocket>): void {
-  this[owner]?.answered();
+function pinged(this: WebSocket): void {
+  incomingOf(this).transport?.answered();
 }
 
-function closed(this: Owned<WebSocket>): void {
-  this[owner]?.end();
-}
-
-function failed(this: Owned<WebSocket>, error: Error): void {
-  this[owner]?.fail(error);
-}
-
-function drained(this: Owned<TcpSocket>): void {
-  this[owner]?.ready();
+function failed(this: WebSocket, error: Error): void {
+  incomingOf(this).transport?.fail(error);
 }
 
 let waiting: OutboxTransport[] = [];

@@ -201,7 +201,7 @@ export class Pacer {
   /** Nothing of a connection waits any more. */
   #leave(connection: EngineSocket, inbox: Inbox): void {
     this.#inboxes.delete(connection);
-    if (connection.transport instanceof OutboxTransport) connection.transport.incoming?.resume();
+    if (connection.transport instanceof OutboxTransport) connection.transport.incoming.resume();
     for (const done of inbox.idle) done();
   }
 
@@ -230,7 +230,7 @@ export class Pacer {
   /** Makes a connection wait, and reads no more of it. */
   #hold(connection: EngineSocket): Inbox {
     const inbox = this.#inboxFor(connection);
-    if (connection.transport instanceof OutboxTransport) connection.transport.incoming?.pause();
+    if (connection.transport instanceof OutboxTransport) connection.transport.incoming.pause();
     return inbox;
   }
 

@@ -62,7 +62,7 @@ export const socketio = fastifyPlugin(async (app: FastifyInstance, options: Sock
   for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
   for (const reason of Object.keys(endings)) metrics.endings.of([reason]);
   const refuse = (code: RefusalCode) => metrics.refusals.add([code]);
-  gate.watch(engine, refuse);
+  gate.watch(serving, refuse);
   app.server.on("clientError", ({ code }: NodeJS.ErrnoException) => {
     if (code === "ERR_HTTP_REQUEST_TIMEOUT") refuse("handshake_timeout");
   });

@@ -235,8 +235,6 @@ function readInTurns(transport: Internals, payload: Payload, done: () => void): 
 
 /** The memory of a post whose end has not come. */
 class Body implements Unfinished {
-  heldBytes = 0;
-  heldSince = 0;
   readonly #transport: Internals;
 
   constructor(transport: Internals) {

@@ -49,6 +49,8 @@ export interface Serving {
   deliverTo(nsp: Nsp): Deliver;
   /** Ends a client's connection, in a way that it comes back from. */
   end(socket: SocketIOClient, reason: Ending): void;
+  /** Has each session that closes told to a listener, with Engine.IO's reason. */
+  onSessionClose(listener: (session: object, reason: string) => void): void;
   /** What was moved since the start. */
   traffic(): Traffic;
   /** What was sent and not taken, in bytes: of all, and of the worst. */
@@ -107,6 +109,9 @@ export function fast(options: ServerOptions, onEnding: (reason: Ending) => void)
     engine,
     deliverTo: fastDelivery,
     end: ({ conn }, reason) => end(conn as never as EngineSocket, reason),
+    onSessionClose: (listener) => {
+      engine.onClose = listener;
+    },
     traffic: () => engine.traffic,
     outboxes: () => engine.backlog.bytes,
     inboundBytes: () => engine.inbound.bytes,
@@ -154,6 +159,10 @@ export function stock(options: ServerOptions): Serving {
     engine,
     deliverTo: stockDelivery,
     end: ({ conn }) => conn.close(),
+    onSessionClose: (listener) =>
+      void engine.on("connection", (session) =>
+        session.on("close", (reason: string) => listener(session, reason)),
+      ),
     traffic: () => ({ bytesIn: 0, bytesOut: 0 }),
     outboxes: () => ({ total: 0, worst: 0 }),
     inboundBytes: () => 0,

@@ -1,7 +1,7 @@
 import { Socket } from "engine.io";
 import type { EngineSocket } from "./engine.ts";
 import { type Data, frame, memoryOf } from "./frame.ts";
-import { stockSendPacket, trim } from "./internals.ts";
+import { forgetSession, stockSendPacket, trim } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
 import { copyBytes } from "./pacer.ts";
 import { ReducedRequest } from "./reduced-request.ts";
@@ -67,10 +67,18 @@ function bytesOf(data: Data | undefined, options: WriteOptions | undefined): num
   return framed ? framed.length : memoryOf(data);
 }
 
+/** One listener for all, told who by `this`. */
+function closed(this: EngineSocket, reason: string): void {
+  forgetSession(this.server, this.id);
+  this.server.onClose(this, reason);
+}
+
 /** Makes a session that Engine.IO has begun one of ours, before anybody else has to do with it. */
 export function prepare(connection: EngineSocket): void {
   connection.server.newest = connection;
   trim(connection, "cleanupFn", "sentCallbackFn");
+  connection.removeAllListeners("close");
+  connection.on("close", closed);
   // As a prototype of theirs these would cost each connection 700 bytes: V8 would make a dictionary of it.
   Object.assign(connection, ours);
   connection.transport.connection = connection;
@@ -82,7 +90,6 @@ const { addListener, prependListener } = Socket.prototype;
 
 /** What our sessions do otherwise than those of Engine.IO. */
 const ours = {
-  observed: false,
   sendPacket,
   on: observe(addListener),
   addListener: observe(addListener),

@@ -13,12 +13,12 @@ const head = /^\d(?:(\d+)-)?(?:(\/[^,]*),)?(\d*)/;
 
 /** A packet whose attachments are coming. */
 export class AwaitedPacket implements Unfinished {
-  heldBytes = 0;
-  heldSince = 0;
   /** The packet without its attachments. */
   readonly head: string;
   /** Received of it so far. */
   bytes: number;
+  /** What it takes in memory, with the attachments that have come. */
+  heldBytes = 0;
   /** How many attachments are still to be skipped, where nobody wants them. */
   skipped = 0;
   readonly #connection: EngineSocket | undefined;

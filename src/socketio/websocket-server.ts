@@ -15,6 +15,8 @@ export interface ReceiveBounds extends PaceBounds {
 interface Receiving {
   memory: InboundMemory;
   bounds: ReceiveBounds;
+  /** Follows those that are between two messages, which are nearly all. */
+  scanner: FrameScanner;
   /** Ends a session that is over a bound. */
   end(connection: EngineSocket): void;
 }
@@ -42,13 +44,13 @@ const turnBytes = 131_072;
 const spareFrames = 64;
 
 /** What arrives through one WebSocket, followed before `ws` reads it. */
-export class Incoming extends FrameScanner implements Unfinished {
-  heldBytes = 0;
-  heldSince = 0;
+export class Incoming implements Unfinished {
   /** Whose WebSocket it is, once it is somebody's. */
   transport: OutboxTransport | undefined = undefined;
   readonly #ws: WebSocket;
   readonly #receiving: Receiving;
+  /** Of its own while a message is unfinished. */
+  #scanner: FrameScanner | undefined = undefined;
   #pace: Pace | undefined = undefined;
   #unpacedBytes = 0;
   #unownedFrames = 0;
@@ -58,19 +60,26 @@ export class Incoming extends FrameScanner implements Unfinished {
   #isResting = false;
 
   constructor(ws: WebSocket, receiving: Receiving) {
-    super();
     this.#ws = ws;
     this.#receiving = receiving;
   }
 
   read(chunk: Buffer): void {
-    const frames = this.scan(chunk);
+    const scanner = this.#scanner ?? this.#receiving.scanner;
+    const frames = scanner.scan(chunk);
     const connection = this.transport?.connection;
     if (connection) connection.server.flood.admits(connection, frames);
     else this.#countUnowned(frames);
-    if (this.unfinishedBytes !== this.heldBytes) this.#hold(this.unfinishedBytes);
+    if (!scanner.isIdle) this.#keep(scanner);
+    else if (this.#scanner) this.release();
     this.#unpacedBytes += chunk.length;
     if (this.#unpacedBytes >= turnBytes) this.#rest();
+  }
+
+  #keep(scanner: FrameScanner): void {
+    if (!this.#scanner) this.#receiving.scanner = new FrameScanner();
+    this.#scanner = scanner;
+    this.#hold(scanner.unfinishedBytes);
   }
 
   /** Reads no more until {@link resume}. */
@@ -91,8 +100,9 @@ export class Incoming extends FrameScanner implements Unfinished {
     this.#unpacedBytes += bytes;
   }
 
-  /** The connection is gone, and what it held with it. */
+  /** Nothing is unfinished any more, or the connection is gone. */
   release(): void {
+    this.#scanner = undefined;
     this.#hold(0);
   }
 
@@ -131,14 +141,12 @@ export class Incoming extends FrameScanner implements Unfinished {
   }
 }
 
-const incoming = new WeakMap<WebSocket, Incoming>();
+const incoming = Symbol("incoming");
 
-/** What arrives through a WebSocket of {@link boundedWebSocketServer}, for the one who takes it up. */
-export function takeIncoming(ws: WebSocket): Incoming | undefined {
-  const found = incoming.get(ws);
-  incoming.delete(ws);
-  return found;
-}
+type Followed = { [incoming]: Incoming };
+
+/** What arrives through a WebSocket of {@link boundedWebSocketServer}, or a connection under one. */
+export const incomingOf = (socket: WebSocket | Duplex): Incoming => (socket as object as Followed)[incoming];
 
 /** The server class of `ws` with bounds on what a half-received message may take, as Engine.IO's `wsEngine`. */
 export function boundedWebSocketServer(
@@ -170,8 +178,25 @@ export function boundedWebSocketServer(
 /** Nothing was read yet, so that the scanner begins where `ws` does. */
 function follow(ws: WebSocket, tcp: Duplex, receiving: Receiving): void {
   const arriving = new Incoming(ws, receiving);
-  incoming.set(ws, arriving);
+  (tcp as object as Followed)[incoming] = arriving;
+  (ws as object as Followed)[incoming] = arriving;
   // Before `ws`: what is too much is counted before it is read.
-  tcp.prependListener("data", (chunk: Buffer) => arriving.read(chunk));
-  tcp.once("close", () => arriving.release());
+  tcp.prependListener("data", read);
+  tcp.on("drain", drained);
+  ws.on("close", closed);
+}
+
+// All connections share these few listeners, which find what is arriving on what they are called on.
+
+function read(this: Duplex, chunk: Buffer): void {
+  incomingOf(this).read(chunk);
+}
+
+function drained(this: Duplex): void {
+  incomingOf(this).transport?.ready();
+}
+
+function closed(this: WebSocket): void {
+  incomingOf(this).release();
+  incomingOf(this).transport?.end();
 }
