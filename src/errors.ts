@@ -28,25 +28,32 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
-/** What a WebSocket is said to be closed with that was cut off without a word (RFC 6455, 7.4.1). */
+/** The close code of a connection that is cut off without a close frame (RFC 6455, section 7.4.1). */
 export const cutOff = 1006;
 
-/**
- * Why the server ends a connection: every reason, with the code that a WebSocket is closed with (RFC 6455, 7.4).
- * Clients come back by themselves from each.
- */
-export const endings = {
-  "slow consumer": cutOff,
-  "rate limited": 1008,
-  "unfinished packet": cutOff,
-  "no namespace": 1000,
-  "server shutting down": 1001,
-} as const;
+interface Disconnect {
+  /** What a WebSocket is closed with (RFC 6455, section 7.4); {@link cutOff} for none at all. */
+  code: number;
+  /** Whether clients reconnect by themselves. */
+  reconnects: boolean;
+}
 
-export type Ending = keyof typeof endings;
+/** Why the server ends a connection: every reason. */
+export const disconnectReasons = {
+  "slow consumer": { code: cutOff, reconnects: true },
+  "rate limited": { code: 1008, reconnects: true },
+  "unfinished packet": { code: cutOff, reconnects: true },
+  "packet too large": { code: 1009, reconnects: true },
+  "no namespace": { code: 1000, reconnects: true },
+  "server shutting down": { code: 1001, reconnects: true },
+  "token expired": { code: 1008, reconnects: false },
+  bye: { code: 1000, reconnects: false },
+} as const satisfies Record<string, Disconnect>;
 
-/** What a client is told of a refusal. */
-export interface Refused {
+export type DisconnectReason = keyof typeof disconnectReasons;
+
+/** What a client is told of a failure. */
+export interface ErrorInfo {
   code: ErrorCode;
   message: string;
   /** When to try again, where that is known. */
@@ -65,8 +72,8 @@ export class ClientError extends Error {
   }
 }
 
-/** What the client may know of anything that was thrown. */
-export function told(thrown: unknown): Refused {
+/** What a client may be told of anything that was thrown. */
+export function errorInfo(thrown: unknown): ErrorInfo {
   const { code, message, retryAfterMs } =
     thrown instanceof ClientError ? thrown : new ClientError("internal");
   return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };

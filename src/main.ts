@@ -8,7 +8,7 @@ import { help } from "./config/help.ts";
 import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { SettingError } from "./errors.ts";
-import { longestTimerMs } from "./limits.ts";
+import { longestTimerMs } from "./limits/numbers.ts";
 import { terminalLog } from "./terminal-log.ts";
 
 /** What has not closed by then, once all clients were let go, is dropped with the process. */
@@ -36,7 +36,7 @@ async function start(): Promise<void> {
     closeWithGrace({ logger: app.log, delay, skip }, async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, "ended by a fault");
       else app.log.info(`closing on ${signal}`);
-      if (!err) await app.drain();
+      if (!err) await app.roomcast.drain();
       await Promise.race([app.close(), sleep(longestCloseMs)]);
     });
     if (renewable) process.on("SIGHUP", () => renew(app, options));

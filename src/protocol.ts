@@ -1,5 +1,5 @@
 import Type, { type Static } from "typebox";
-import type { Refused } from "./errors.ts";
+import type { ErrorInfo } from "./errors.ts";
 
 /*
  * The wire contract on one page: what a client sends, what it hears, what an ack brings.
@@ -77,7 +77,7 @@ export interface Authorization {
 
 /** What an ack brings instead of its reply when the request failed. */
 export interface Failure {
-  error: Refused;
+  error: ErrorInfo;
 }
 
 /** An ack: always called once, with the reply or with a {@link Failure}. */

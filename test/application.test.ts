@@ -12,8 +12,9 @@ import { until } from "./support/until.ts";
 type Untyped = any;
 type App = RunningServer["app"];
 
-const onRawSocket = (act: (raw: Untyped) => void) => (app: App) => void app.io.engine.on("connection", act);
-const onSocket = (act: (socket: Untyped) => void) => (app: App) => void app.io.on("connection", act);
+const onRawSocket = (act: (raw: Untyped) => void) => (app: App) =>
+  void app.roomcast.io.engine.on("connection", act);
+const onSocket = (act: (socket: Untyped) => void) => (app: App) => void app.roomcast.io.on("connection", act);
 
 describe("no client ends the process of an application that", () => {
   const served: Record<string, (app: App) => void> = {
@@ -28,9 +29,12 @@ describe("no client ends the process of an application that", () => {
     "deletes the query of a request": onRawSocket(({ request }) => delete request._query),
     "sets the URL of a request to null": onRawSocket(({ request }) => (request.url = null)),
     "deletes a request before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => delete raw.request),
+      void app.roomcast.io.engine.prependListener("connection", (raw: Untyped) => delete raw.request),
     "damages a request before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => (raw.request = { url: "/" })),
+      void app.roomcast.io.engine.prependListener(
+        "connection",
+        (raw: Untyped) => (raw.request = { url: "/" }),
+      ),
     "deletes the request of a client": onSocket(({ conn }) => delete conn.request),
     "deletes what is public of a request": onSocket(({ request }) => {
       for (const key of ["headers", "rawHeaders", "url", "method", "socket", "connection"])
@@ -44,14 +48,14 @@ describe("no client ends the process of an application that", () => {
         .resume();
       request.removeAllListeners();
     }),
-    "uses middleware for the engine": ({ io }) => {
+    "uses middleware for the engine": ({ roomcast: { io } }) => {
       io.engine.use(helmet());
       io.engine.use((request: Untyped, _response: Untyped, proceed: () => void) => {
         request.session = {};
         setImmediate(proceed);
       });
     },
-    "adds headers": ({ io }) => {
+    "adds headers": ({ roomcast: { io } }) => {
       io.engine.on("initial_headers", (headers: Untyped) => (headers["set-cookie"] = "a=1; Path=/"));
       io.engine.on("headers", (headers: Untyped) => (headers["x-served-by"] = "ann"));
     },
@@ -67,14 +71,16 @@ describe("no client ends the process of an application that", () => {
     "closes and discards a connection as it opens": onRawSocket((raw) => raw.close(true)),
     "closes the connection of a client as it enters": onSocket(({ conn }) => conn.close()),
     "closes a connection before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => raw.close(true)),
+      void app.roomcast.io.engine.prependListener("connection", (raw: Untyped) => raw.close(true)),
     "disconnects a client as it enters": onSocket((socket) => socket.disconnect()),
     "disconnects a client and its connection as it enters": onSocket((socket) => socket.disconnect(true)),
-    "disconnects all clients as one enters": (app) => onSocket(() => app.io.disconnectSockets(true))(app),
+    "disconnects all clients as one enters": (app) =>
+      onSocket(() => app.roomcast.io.disconnectSockets(true))(app),
     "disconnects a room as one enters": (app) =>
-      onSocket(({ rooms }) => app.io.in([...rooms]).disconnectSockets())(app),
-    "refuses clients in middleware": ({ io }) => void io.use((_socket, proceed) => proceed(new Error("no"))),
-    "refuses requests in middleware": ({ io }) =>
+      onSocket(({ rooms }) => app.roomcast.io.in([...rooms]).disconnectSockets())(app),
+    "refuses clients in middleware": ({ roomcast: { io } }) =>
+      void io.use((_socket, proceed) => proceed(new Error("no"))),
+    "refuses requests in middleware": ({ roomcast: { io } }) =>
       io.engine.use((_request: Untyped, _response: Untyped, proceed: (error: Error) => void) =>
         proceed(new Error("no")),
       ),
@@ -92,7 +98,7 @@ describe("no client ends the process of an application that", () => {
           await ann.hears(`<= ${way}${eio} join hall`);
         }
       }
-      assert.equal(app.io.of("/").sockets.size, 6);
+      assert.equal(app.roomcast.io.of("/").sockets.size, 6);
     });
   }
   for (const [title, prepare] of Object.entries(ended)) {
@@ -111,7 +117,7 @@ describe("no client ends the process of an application that", () => {
       }
       // A session that is closing waits for its client to poll once more.
       const open = () =>
-        [...app.io.of("/").sockets.values()].filter(({ conn }) => conn.readyState === "open");
+        [...app.roomcast.io.of("/").sockets.values()].filter(({ conn }) => conn.readyState === "open");
       await until(() => assert.equal(open().length, 0));
       assert.equal((await fetch(`${url}/livez`)).status, 200);
     });
@@ -120,18 +126,18 @@ describe("no client ends the process of an application that", () => {
   test("closes connections before other listeners run, and none of them is counted", async (t) => {
     const { url, app } = await startServer(t, { maxConnectionsPerAddress: 2 });
     const close = (raw: Untyped) => raw.close(true);
-    app.io.engine.prependListener("connection", close);
+    app.roomcast.io.engine.prependListener("connection", close);
     for (let n = 0; n < 5; n++) await (await openRaw(t, url)).closed();
-    app.io.engine.off("connection", close);
+    app.roomcast.io.engine.off("connection", close);
     for (let n = 0; n < 2; n++) await connect(t, url);
   });
 });
 
 test("a WebSocket that is reset while middleware of the engine waits does not end the process", async (t) => {
   for (const prepare of [
-    ({ io }: App, wait: (proceed: () => void) => void) =>
+    ({ roomcast: { io } }: App, wait: (proceed: () => void) => void) =>
       io.engine.use((_request: Untyped, _response: Untyped, proceed: () => void) => wait(proceed)),
-    ({ io }: App, wait: (proceed: () => void) => void) => {
+    ({ roomcast: { io } }: App, wait: (proceed: () => void) => void) => {
       io.engine.opts.allowRequest = (_request: Untyped, done: Untyped) => wait(() => done(null, true));
     },
   ]) {
@@ -151,7 +157,7 @@ test("a WebSocket that is reset while middleware of the engine waits does not en
     held.resume();
     await closed;
     proceed();
-    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
     assert.equal((await fetch(`${url}/livez`)).status, 200);
   }
 });
@@ -167,14 +173,15 @@ function onUpgrade({ server }: App, see: (request: IncomingMessage) => void): vo
 
 describe("the request of a connection", () => {
   const kept: Record<string, (app: App) => void> = {
-    "engine middleware": ({ io }) =>
+    "engine middleware": ({ roomcast: { io } }) =>
       io.engine.use((_: Untyped, __: Untyped, proceed: () => void) => proceed()),
-    allowRequest: ({ io }) => {
+    allowRequest: ({ roomcast: { io } }) => {
       io.engine.opts.allowRequest = (_: Untyped, done: Untyped) => done(null, true);
     },
-    "a listener of headers": ({ io }) => void io.engine.on("headers", () => {}),
-    "a single listener of initial_headers": ({ io }) => void io.engine.once("initial_headers", () => {}),
-    "a generator of ids": ({ io }) => {
+    "a listener of headers": ({ roomcast: { io } }) => void io.engine.on("headers", () => {}),
+    "a single listener of initial_headers": ({ roomcast: { io } }) =>
+      void io.engine.once("initial_headers", () => {}),
+    "a generator of ids": ({ roomcast: { io } }) => {
       io.engine.generateId = () => String(Math.random());
     },
     "what was put on it": (app) => onUpgrade(app, (request) => Object.assign(request, { user: "ann" })),
@@ -186,13 +193,13 @@ describe("the request of a connection", () => {
       const { url, app } = await startServer(t);
       prepare(app);
       const requests: Untyped[] = [];
-      app.io.engine.prependListener("connection", ({ request }: Untyped) => requests.push(request));
-      app.io.engine.on("connection", ({ request }: Untyped) => requests.push(request));
-      app.io.use(({ request }, proceed) => {
+      app.roomcast.io.engine.prependListener("connection", ({ request }: Untyped) => requests.push(request));
+      app.roomcast.io.engine.on("connection", ({ request }: Untyped) => requests.push(request));
+      app.roomcast.io.use(({ request }, proceed) => {
         requests.push(request);
         proceed();
       });
-      const [[socket]] = await Promise.all([next(app.io, "connection"), connect(t, url)]);
+      const [[socket]] = await Promise.all([next(app.roomcast.io, "connection"), connect(t, url)]);
       await new Promise(setImmediate);
       assert.deepEqual(
         requests.map((request) => request === socket.request),
@@ -219,7 +226,7 @@ describe("the request of a connection", () => {
     const { url, app } = await startServer(t);
     onUpgrade(app, (request) => seen.push(read(request)));
     for (const extraHeaders of [{}, { "X-Mixed-Case": "é", cookie: "a=1; b=2" }, { "x-twice": ["1", "2"] }]) {
-      const arrived = next(app.io, "connection");
+      const arrived = next(app.roomcast.io, "connection");
       await connect(t, url, { query: { room: "den" }, extraHeaders: extraHeaders as Record<string, string> });
       const [{ request }] = await arrived;
       const original = seen.pop();

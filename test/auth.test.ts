@@ -5,7 +5,6 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import Fastify from "fastify";
 import {
   type CryptoKey,
   exportJWK,
@@ -15,13 +14,9 @@ import {
   SignJWT,
   UnsecuredJWT,
 } from "jose";
-import { readOptions } from "../src/config/read.ts";
-import { Health } from "../src/health.ts";
-import { Metrics } from "../src/metrics.ts";
-import type { Grant } from "../src/namespaces/grant.ts";
-import { root } from "../src/namespaces/root.ts";
-import { Rooms } from "../src/rooms/rooms.ts";
-import { socketio } from "../src/socketio/plugin.ts";
+import type { Authenticator, Permissions } from "../src/auth/permissions.ts";
+import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
+import { coreOf } from "../src/roomcast.ts";
 import { type ClientOptions, client, connect, enter, next } from "./support/client.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
@@ -211,9 +206,9 @@ for (const [what, options] of Object.entries({ "that shows a token": { authSecre
     raw.send(...Array(50).fill(`40${shown}`));
     tcp.uncork();
     await raw.closed();
-    await until(() => assert.equal(app.io.of("/").sockets.size, 0));
-    assert.equal(app.io.engine.clientsCount, 0);
-    assert.match(await app.metrics.metrics(), /roomcast_connects_total\{namespace="\/"\} [01]\n/);
+    await until(() => assert.equal(app.roomcast.io.of("/").sockets.size, 0));
+    assert.equal(app.roomcast.io.engine.clientsCount, 0);
+    assert.match(await app.roomcast.metrics.metrics(), /roomcast_connects_total\{namespace="\/"\} [01]\n/);
   });
 }
 
@@ -347,30 +342,26 @@ test("no line of the log has a token or a text in it", async (t) => {
 });
 
 test("of two tokens in flight the one sent last wins, and the acks keep their order", async (t) => {
-  const waiting = new Map<string, (grant: Grant) => void>();
-  const grantOf = (token: unknown): Promise<Grant> =>
-    token === "first"
-      ? Promise.resolve({ userId: "ann" })
-      : new Promise((resolve) => waiting.set(String(token), resolve));
-  const authority = { graceMs: 1_000, grant: grantOf };
-  const namespace = root({ rooms: new Rooms("/", 10), maxTextChars: 100, authority });
-  const app = Fastify();
-  const settings = { ...readOptions({}), metrics: new Metrics(), health: new Health() };
-  app.register(socketio, { ...settings, namespaces: [namespace] });
-  t.after(() => app.close());
-  const url = await app.listen({ port: 0, host: "127.0.0.1" });
-  const ann = await connect(t, url, { auth: { token: "first", room: ["lobby", "den"] } });
+  const waiting: ((permissions: Permissions) => void)[] = [];
+  const { url, app } = await startServer(t, { authSecret });
+  const ann = await connect(t, url, { auth: { token: await token(), room: ["lobby", "den"] } });
+  const [{ namespace }] = coreOf(app).dispatchers as [Dispatcher];
+  const authenticate = () => new Promise<Permissions>((resolve) => waiting.push(resolve));
+  t.mock.method(namespace.authenticator as Authenticator, "authenticate", authenticate);
   const acks: unknown[] = [];
-  const answers = ["slow", "refused", "quick"].map((token) =>
-    ann.ask("auth", token).then((reply) => acks.push(reply.rooms ?? reply.error.code)),
+  const answers = [1, 2, 3].map(() =>
+    ann.ask("auth", "a token").then((reply) => acks.push(reply.rooms ?? reply.error.code)),
   );
-  await until(() => assert.equal(waiting.size, 3));
-  waiting.get("quick")?.({ userId: "ann", rooms: ["den"] });
-  waiting.get("refused")?.({ userId: "bob" });
-  await (await connect(t, url, { auth: { token: "first" } })).settled();
-  assert.deepEqual(acks, []);
-  waiting.get("slow")?.({ userId: "ann", rooms: ["lobby", "den"] });
+  const joined = ann.ask("join", "lobby");
+  for (const [n, permissions] of [
+    { userId: "ann", rooms: ["lobby", "den"] },
+    { userId: "bob" },
+    { userId: "ann", rooms: ["den"] },
+  ].entries()) {
+    await until(() => assert.equal(waiting.length, n + 1));
+    waiting[n]?.(permissions);
+  }
   await Promise.all(answers);
   assert.deepEqual(acks, [["lobby", "den"], "forbidden", ["den"]]);
-  assert.equal((await ann.ask("join", "lobby")).error.code, "forbidden");
+  assert.equal((await joined).error.code, "forbidden");
 });

@@ -22,7 +22,7 @@ test("readiness falls first, then nobody new comes in, then all go, one after th
     await next(socket, "disconnect");
     return performance.now();
   });
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   assert.equal((await fetch(`${url}/readyz`)).status, 503);
   const late = await connect(t, url, { reconnection: false });
   gone.push(next(late.socket, "disconnect").then(() => performance.now()));
@@ -37,14 +37,14 @@ test("readiness falls first, then nobody new comes in, then all go, one after th
     "and not in a herd",
   );
   await drained;
-  assert.equal(app.io.engine.clientsCount, 0);
+  assert.equal(app.roomcast.io.engine.clientsCount, 0);
 });
 
 test("a WebSocket is told why, and clients come back by themselves", async (t) => {
   const { url, app, port } = await startServer(t, { drainTimeMs: 0 });
   const ann = await connect(t, url, { reconnectionDelay: 50 });
   const lost = next(ann.socket, "disconnect");
-  await app.drain();
+  await app.roomcast.drain();
   const [reason, { context }] = await lost;
   assert.deepEqual([reason, context.code, context.reason], ["transport close", 1001, "server shutting down"]);
   const back = next(ann.socket, "connect");
@@ -57,11 +57,11 @@ test("those who stay are not told of those who go", async (t) => {
   const { url, app, logs } = await startServer(t, { drainTimeMs: 100 });
   const members = await Promise.all(["ann", "bob", "cy"].map((name) => enter(t, url, name, "lobby")));
   for (const { socket } of members) socket.io.reconnection(false);
-  await app.drain();
+  await app.roomcast.drain();
   for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
   const reasons = logs.filter(({ msg }) => msg === "disconnected").map(({ reason }) => reason);
   assert.deepEqual(reasons, Array(3).fill("server shutting down"));
-  const metrics = await app.metrics.metrics();
+  const metrics = await app.roomcast.metrics.metrics();
   assert.match(metrics, /roomcast_endings_total\{reason="server shutting down"\} 3\n/);
   assert.match(metrics, /roomcast_disconnects_total\{namespace="\/",reason="server shutting down"\} 3\n/);
 });
@@ -96,7 +96,7 @@ test("no message that was acked is lost to a member that was reading", async (t)
   }
   await until(() => assert.equal(acked.length > 500, true));
   const gone = readers.map(({ socket }) => next(socket, "disconnect"));
-  await app.drain();
+  await app.roomcast.drain();
   await Promise.all(gone);
   const heard = new Set(readers.flatMap(({ texts }) => texts));
   assert.deepEqual(
@@ -111,10 +111,10 @@ test("one who is backed up, and reads on, hears all of it before the end", async
   const raw = await connectRaw(t, url, "room=lobby");
   raw.ws.pause();
   for (let n = 0; n < 600; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
-  const [, slow] = [...app.io.of("/").sockets.values()];
+  const [, slow] = [...app.roomcast.io.of("/").sockets.values()];
   const { writeBuffer = [] } = (slow?.conn ?? {}) as { writeBuffer?: unknown[] };
   assert.ok(writeBuffer.length > 0);
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   raw.ws.resume();
   await raw.receives(/<= 599 x/);
   await raw.closed();
@@ -135,7 +135,7 @@ test("what was asked and takes its time is answered", async (t) => {
     .sign(privateKey);
   const greeted = next(client(t, url, { auth: { token }, reconnection: false }), "res");
   await until(() => assert.equal(asked.length, 1));
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   // Until nobody new comes in.
   while ((await fetch(engineUrl(url, "polling"))).status !== 503);
   asked[0]?.();
@@ -148,7 +148,7 @@ test("one who neither reads nor answers is waited for no longer than a second or
   const raw = await connectRaw(t, url, "room=lobby");
   (raw.ws as unknown as { _socket: Socket })._socket.pause();
   const start = performance.now();
-  await app.drain();
+  await app.roomcast.drain();
   await app.close();
   assert.ok(performance.now() - start < 3_000);
 });

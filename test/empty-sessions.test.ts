@@ -37,14 +37,14 @@ const ways: Record<string, { eio: number; open: Open }> = {
   ),
 };
 
-const sizeOf = ({ app }: RunningServer, nsp: string) => app.io.of(nsp).sockets.size;
+const sizeOf = ({ app }: RunningServer, nsp: string) => app.roomcast.io.of(nsp).sockets.size;
 const endings = async ({ app }: RunningServer) =>
-  Number(/endings_total\{reason="no namespace"\} (\d+)/.exec(await app.metrics.metrics())?.[1]);
+  Number(/endings_total\{reason="no namespace"\} (\d+)/.exec(await app.roomcast.metrics.metrics())?.[1]);
 
 for (const [way, { eio, open }] of Object.entries(ways)) {
   describe(`a session of ${way} is closed in --handshake-timeout`, () => {
     const start = (t: TestContext) =>
-      startServer(t, { handshakeTimeoutMs: 300 }, { prepare: (app) => void app.io.of("/own") });
+      startServer(t, { handshakeTimeoutMs: 300 }, { prepare: (app) => void app.roomcast.io.of("/own") });
 
     test("once it has left all namespaces, and not while it is in one", async (t) => {
       const server = await start(t);
@@ -68,9 +68,9 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
         ),
       );
       await ann.settled();
-      assert.equal(server.app.io.engine.clientsCount, 2);
+      assert.equal(server.app.roomcast.io.engine.clientsCount, 2);
       await send("41/own,");
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 1));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 1));
       assert.equal(await endings(server), 1);
       assert.equal(await ann.ask("notice", "still here"), "have still here");
     });
@@ -84,7 +84,7 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
       await until(() => assert.equal(sizeOf(server, "/"), 0));
       await send("40/nowhere,");
       await send(eio === 4 ? '40{"userId":7}' : "40/chat?userId=");
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 0));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 0));
     });
 
     test("where its only handshake was refused", async (t) => {
@@ -97,7 +97,7 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
           true,
         ),
       );
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 0));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 0));
     });
   });
 }

@@ -97,7 +97,7 @@ describe("reading members receive everything", () => {
       const members = await membersOf(t, url, "lobby", 4);
       const text = "x".repeat(size);
       for (const n of numbers(count)) {
-        app.io.to("room:lobby").emit("res", { text, at: n } as Message);
+        app.roomcast.io.emit("res", { text, at: n } as Message);
       }
       await allReceive(members, count, (received) => received === text);
       assert.deepEqual(slowConsumers(logs), []);
@@ -187,7 +187,7 @@ test("a sender is held back so that little waits for a member that reads at its 
   let received = "";
   let worst = 0;
   while (!received.includes(`"<= ${count - 1} `)) {
-    const [line] = (await app.metrics.metrics()).match(/roomcast_outbox_worst_bytes \d+/) ?? [];
+    const [line] = (await app.roomcast.metrics.metrics()).match(/roomcast_outbox_worst_bytes \d+/) ?? [];
     worst = Math.max(worst, Number(line?.split(" ")[1]));
     received += await (await fetch(session)).text();
     await sleep(50);
@@ -276,7 +276,7 @@ test("a client that takes what it was sent slowly but steadily receives all of i
   slow.ws.pause();
   const count = 700;
   for (const n of numbers(count)) await sender.ask("chat", `${n} ${"x".repeat(16_000)}`);
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   // At most 64 kB at a time: 1.6 MB a second.
   slow.ws.on("message", () => slow.ws.pause());
   const reading = setInterval(() => slow.ws.resume(), 40);

@@ -95,7 +95,7 @@ for (const { version, connect } of generations) {
       await first.app.close();
       const { app } = await startServer(t, {}, { port: first.port });
       await reconnected;
-      assert.equal(app.io.engine.clientsCount, 1);
+      assert.equal(app.roomcast.io.engine.clientsCount, 1);
     });
   });
 }

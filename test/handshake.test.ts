@@ -40,10 +40,10 @@ test("the query is shared by the namespaces of a connection, auth is not", async
 
 test("of a key that is repeated in the query Engine.IO takes the last, over both transports", async (t) => {
   const { url, app } = await startServer(t);
-  const overWebSocket = next(app.io.engine, "connection");
+  const overWebSocket = next(app.roomcast.io.engine, "connection");
   await openRaw(t, url, "EIO=4", 3);
   assert.equal((await overWebSocket)[0].protocol, 4);
-  const overPolling = next(app.io.engine, "connection");
+  const overPolling = next(app.roomcast.io.engine, "connection");
   await fetch(engineUrl(url, "polling", "EIO=4", 3));
   assert.equal((await overPolling)[0].protocol, 4);
 });

@@ -330,7 +330,7 @@ describe("a client that asks for much and takes nothing is let go, and memory st
         await fetch(session, { method: "POST", body: `40${JSON.stringify({ room: rooms })}` });
         await fetch(session, { method: "POST", body: chats.join("\x1e") });
       }
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 1));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 1));
       // What it had sent beyond its bound was not carried out.
       await ann.settled();
       assert.ok(ann.texts.filter((text) => text === "<= ").length < 1_000);
@@ -383,7 +383,7 @@ test("a client that answers no ping is let go, and its rooms are told", async (t
 test("a fault of ours is logged with its stack and told only as internal", async (t) => {
   const { url, app, logs } = await startServer(t);
   const ann = await connect(t, url);
-  const [socket] = app.io.of("/").sockets.values();
+  const [socket] = app.roomcast.io.of("/").sockets.values();
   Object.defineProperty(socket?.data, "context", {
     set() {
       throw new Error("a secret of the server");

@@ -43,7 +43,7 @@ const ended = ({ logs }: RunningServer, reason: string, count = 1) =>
   until(() => assert.equal(logs.filter((line) => line.reason === reason).length >= count, true));
 
 const heldBytes = async ({ app }: RunningServer): Promise<number> =>
-  Number((await app.metrics.metrics()).match(/^roomcast_inbound_bytes (\d+)$/m)?.[1]);
+  Number((await app.roomcast.metrics.metrics()).match(/^roomcast_inbound_bytes (\d+)$/m)?.[1]);
 
 describe("a message in many parts", () => {
   test("arrives in 60 fragments, in segments of 1,400 bytes, and byte by byte while it is short", async (t) => {
@@ -135,7 +135,7 @@ describe("memory for what was received in part is bounded for all together:", ()
   };
   for (const [title, hold] of Object.entries(ways)) {
     test(title, async (t) => {
-      const prepare = ({ io }: RunningServer["app"]) => void io.of("/own");
+      const prepare = ({ roomcast }: RunningServer["app"]) => void roomcast.io.of("/own");
       const server = await startServer(t, { inboundMemoryMaxBytes: bound }, { prepare });
       const ann = await enter(t, server.url, "ann", "lobby");
       for (let n = 0; n < 6; n++) {
@@ -144,11 +144,11 @@ describe("memory for what was received in part is bounded for all together:", ()
         assert.ok((await heldBytes(server)) <= bound);
       }
       const isProbe = title.includes("probed");
-      const clients = () => server.app.io.engine.clientsCount;
+      const clients = () => server.app.roomcast.io.engine.clientsCount;
       if (isProbe) await until(async () => assert.equal((await heldBytes(server)) <= bound, true));
       else await until(() => assert.equal(clients() < 7, true));
       const counted = /roomcast_endings_total\{reason="unfinished packet"\} ([1-9])/;
-      if (!isProbe) assert.match(await server.app.metrics.metrics(), counted);
+      if (!isProbe) assert.match(await server.app.roomcast.metrics.metrics(), counted);
       assert.equal(await ann.ask("notice", "meanwhile"), "have meanwhile");
     });
   }
@@ -255,7 +255,7 @@ describe("an event that its namespace cannot want is refused without being parse
   test("on a namespace of an application it is taken as it is", async (t) => {
     const { url, app } = await startServer(t);
     const arrived = new Promise<unknown[]>((resolve) => {
-      app.io.of("/own").on("connection", (socket) => {
+      app.roomcast.io.of("/own").on("connection", (socket) => {
         socket.on(
           "list",
           (list, bytes) => bytes && resolve([(list as unknown[]).length, (bytes as Buffer).length]),

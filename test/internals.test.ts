@@ -136,7 +136,7 @@ test("Engine.IO forgets a session by its only listener, which one of ours replac
 
 test("no array of listeners is replaced: each close is announced to all listeners of a session", async (t) => {
   const { url, app } = await startServer(t);
-  const opened = next(app.io.engine, "connection");
+  const opened = next(app.roomcast.io.engine, "connection");
   const raw = await openRaw(t, url);
   const [connection] = await opened;
   const calls: number[] = [];
@@ -152,15 +152,15 @@ for (const eio of [3, 4]) {
       const ann = await connect(t, url, { query: { userId: "ann", room: "hall" } });
       const bob = await enterBy(t, url, way, eio, "userId=bob&room=hall");
       await ann.hears("<= bob join hall");
-      const connection: Untyped = Object.values(clientsOf(app.io.engine))[1];
+      const connection: Untyped = Object.values(clientsOf(app.roomcast.io.engine))[1];
       await until(() => {
         const { transport } = connection;
         assert.equal(way === "polling" ? isResponse(transport.res) : transport.name === "websocket", true);
       });
       await bob.lose();
       await ann.hears("disconnected!");
-      await until(() => assert.equal(app.io.engine.clientsCount, 1));
-      assert.equal(app.io.of("/").sockets.size, 1);
+      await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
+      assert.equal(app.roomcast.io.of("/").sockets.size, 1);
       assert.deepEqual(await ann.ask("leave", "hall"), { room: "hall", rooms: [], members: 0 });
     });
   }

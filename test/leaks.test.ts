@@ -1,43 +1,33 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import Fastify from "fastify";
 import { SignJWT } from "jose";
-import type { RoomcastOptions } from "../src/app.ts";
-import { authority } from "../src/auth.ts";
-import { readOptions } from "../src/config/read.ts";
-import { Health } from "../src/health.ts";
-import { Metrics } from "../src/metrics.ts";
-import { root } from "../src/namespaces/root.ts";
-import { Rooms } from "../src/rooms/rooms.ts";
-import { socketio } from "../src/socketio/plugin.ts";
+import type { RoomcastOptions } from "../src/config/options.ts";
+import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
+import { coreOf } from "../src/roomcast.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
 /** A server whose rooms, members, timers and listeners can be counted. */
 async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
-  const rooms = new Rooms("/", 200);
-  const app = Fastify();
-  const settings = readOptions(options);
-  const namespaces = [
-    root({ rooms, maxTextChars: settings.maxTextChars, authority: authority(settings, app.log) }),
-  ];
-  await app.register(socketio, { ...settings, namespaces, metrics: new Metrics(), health: new Health() });
-  t.after(() => app.close());
-  const url = await app.listen({ port: 0, host: "127.0.0.1" });
-  const { engine } = app.io;
-  const nsp = app.io.of("/");
+  const { url, app } = await startServer(t, options);
+  const { io } = app.roomcast;
+  const [{ namespace }] = coreOf(app).dispatchers as [Dispatcher];
+  const { hub } = namespace.rooms;
+  const nsp = io.of("/");
   const listeners = (emitter: NodeJS.EventEmitter) =>
     emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
   const count = () => ({
-    rooms: rooms.count,
-    clients: engine.clientsCount,
+    rooms: hub.roomCount,
+    members: [...hub.connections].length,
+    clients: io.engine.clientsCount,
     sockets: nsp.sockets.size,
     keys: nsp.adapter.rooms.size,
     sids: nsp.adapter.sids.size,
     begun: (nsp as unknown as { _preConnectSockets: Map<string, unknown> })._preConnectSockets.size,
     timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
-    listeners: listeners(app.server) + listeners(engine) + listeners(app.io.sockets as never),
+    listeners: listeners(app.server) + listeners(io.engine) + listeners(io.sockets as never),
   });
   return { url, count };
 }

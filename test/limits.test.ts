@@ -67,7 +67,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
       raw.send("40");
       await until(() => assert.equal(answers().length === n || raw.ws.readyState !== raw.ws.OPEN, true));
       if (answers().at(-1)?.startsWith("40")) raw.send("41");
-      await until(() => assert.equal(app.io.of("/").sockets.size, 0));
+      await until(() => assert.equal(app.roomcast.io.of("/").sockets.size, 0));
     }
     await raw.closed();
     assert.match(String(answers().at(-1)), /rate_limited/);
@@ -114,7 +114,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
       for (let k = 0; k < 500; k++) raw.send('42["chat","spam"]');
       await raw.closed();
     }
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.ok(ann.texts.filter((text) => text === "<= spam").length <= 5 * 60);
     assert.equal(await ann.ask("notice", "alive"), "have alive");
   });
@@ -150,7 +150,7 @@ test("a packet that is too large ends its connection with a reason that is told 
 
 test("attachments that together are too large end their connection, and others are taken", async (t) => {
   const { url, app } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
-  const echoed = next(app.io.of("/own"), "connection").then(([socket]) => next(socket, "data"));
+  const echoed = next(app.roomcast.io.of("/own"), "connection").then(([socket]) => next(socket, "data"));
   const socket = client(t, `${url}/own`);
   (socket as unknown as { emit(...args: unknown[]): void }).emit(
     "data",
@@ -189,7 +189,7 @@ describe("what is kept while more is to come is small, and what was read is not 
   test("a handshake is let go of once it was read", async (t) => {
     const { url, app } = await startServer(t);
     await connect(t, url, { auth: { room: "lobby", extra: Array(1_000).fill({}) } });
-    const [socket] = app.io.of("/").sockets.values();
+    const [socket] = app.roomcast.io.of("/").sockets.values();
     assert.deepEqual(socket?.handshake.auth, {});
   });
 
@@ -256,7 +256,7 @@ describe("at the door", () => {
     }
     assert.equal((await fetch(`${url}/readyz`)).status, 503);
     held[0]?.ws.close();
-    await until(() => assert.equal(app.io.engine.clientsCount, 2));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 2));
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
     await connect(t, url);
   });
@@ -277,7 +277,7 @@ describe("at the door", () => {
     await next(socket, "connect");
     socket.disconnect();
     held[1]?.ws.close();
-    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
     await Promise.all([openRaw(t, url), openRaw(t, url)]);
     const refusal = logs.find(({ code }) => code === "too_many_connections");
     assert.deepEqual([refusal?.level, refusal?.address], [30, "127.0.0.1"]);
@@ -296,7 +296,7 @@ describe("at the door", () => {
     await once(socket, "close");
     const statuses = [...answers.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status);
     assert.deepEqual(statuses, ["200", "200", "200", "200", "200", "429"]);
-    assert.equal(app.io.engine.clientsCount, 5);
+    assert.equal(app.roomcast.io.engine.clientsCount, 5);
   });
 
   test("even connections that ask for nothing are so many and no more", async (t) => {
@@ -380,8 +380,8 @@ describe("a connection that does not come to the point is cut off, and counted:"
       // Whoever polls keeps the connection, for another session if it likes.
       if (!title.includes("polling")) await new Promise((resolve) => connection.on("close", resolve));
       const counted = /roomcast_refusals_total\{code="handshake_timeout"\} 1\n/;
-      while (!counted.test(await server.app.metrics.metrics())) await setImmediate();
-      assert.equal(server.app.io.engine.clientsCount, 0);
+      while (!counted.test(await server.app.roomcast.metrics.metrics())) await setImmediate();
+      assert.equal(server.app.roomcast.io.engine.clientsCount, 0);
     });
   }
 });

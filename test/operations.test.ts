@@ -218,12 +218,12 @@ test("a late event loop makes the server not ready, and it recovers", async (t) 
     while (performance.now() < end);
   };
   block();
-  await until(() => assert.equal(app.health.complaint, "the event loop is late"));
+  await until(() => assert.equal(app.roomcast.health.complaint, "the event loop is late"));
   const response = await fetch(`${url}/readyz`);
   if (response.status === 503) {
     assert.deepEqual(await response.json(), { status: "not ready", reason: "the event loop is late" });
   }
-  await until(() => assert.equal(app.health.complaint, undefined));
+  await until(() => assert.equal(app.roomcast.health.complaint, undefined));
 });
 
 test("one line is logged for who comes, who goes and who is refused, and none for what is said", async (t) => {
@@ -273,7 +273,7 @@ test("refused events are lines for who asks for them", async (t) => {
 
 test("the page's own health check over a kept connection goes on while the server drains", async (t) => {
   const { url, app } = await startServer(t, { drainDelayMs: 200 });
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   const [ready] = await once(get(`${url}/readyz`), "response");
   assert.equal(ready.statusCode, 503);
   ready.resume();

@@ -277,7 +277,7 @@ test("a small message that waits keeps no more than itself", async (t) => {
   const ann = await enter(t, url, "ann", "lobby");
   const raw = await connectRaw(t, url, "room=lobby");
   raw.ws.pause();
-  const [, stalled] = app.io.of("/").sockets.values();
+  const [, stalled] = app.roomcast.io.of("/").sockets.values();
   const { conn } = stalled as unknown as {
     conn: { writeBuffer: { options: { wsPreEncodedFrame: Buffer[] } }[] };
   };
@@ -338,7 +338,7 @@ test("a member that a listener takes out of the room does not hear what is being
 
 test("an adapter of the application's own hears what is said in rooms", async (t) => {
   const { url, app } = await startServer(t);
-  app.io.adapter(class extends Adapter {} as never);
+  app.roomcast.io.adapter(class extends Adapter {} as never);
   const ann = await enter(t, url, "ann", "lobby");
   await ann.ask("chat", "over another adapter");
   await ann.hears("<= over another adapter");

@@ -71,7 +71,7 @@ import type { FastifyInstance } from "fastify";
 import type { RoomcastOptions } from "roomcast";
 
 export const options: RoomcastOptions = { pingIntervalMs: 1_000 };
-export const clients = (app: FastifyInstance): number => app.io.engine.clientsCount;
+export const clients = (app: FastifyInstance): number => app.roomcast.io.engine.clientsCount;
 const root: Socket<ServerEvents, RootEvents> = io();
 const chat: Socket<ServerEvents, ChatEvents> = io("/chat");
 

@@ -4,7 +4,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
 import Fastify from "fastify";
-import { roomcast } from "../src/app.ts";
+import { roomcast } from "../src/roomcast.ts";
 import { scrape } from "./support/metrics.ts";
 import { openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
@@ -117,7 +117,7 @@ describe("what one connection may have unanswered is bounded:", () => {
     wire.send([handshake, "Origin: https://evil.example"], handshake);
     await wire.closed;
     assert.deepEqual(wire.statuses, [403]);
-    assert.equal(app.io.engine.clientsCount, 0);
+    assert.equal(app.roomcast.io.engine.clientsCount, 0);
     assert.equal(
       logs.some(({ reason }) => reason === "pipelined"),
       false,

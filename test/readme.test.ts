@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { settingRows } from "../src/config/read.ts";
-import { endings, errors, refusals } from "../src/errors.ts";
-import { chat } from "../src/namespaces/chat.ts";
+import { disconnectReasons, errors, refusals } from "../src/errors.ts";
+import { chat } from "../src/namespaces/builtin.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 import { nodeVersions } from "./support/nodes.ts";
 
@@ -38,12 +38,12 @@ test("the README's errors are the errors", () => {
 
 test("the README's refusals and endings are those there are", () => {
   assert.deepEqual(firstCells("### At the door"), Object.keys(refusals));
-  assert.deepEqual(firstCells("### Endings"), Object.keys(endings));
+  assert.deepEqual(firstCells("### Endings"), Object.keys(disconnectReasons));
 });
 
 test("the README's events are the events", () => {
   assert.deepEqual(firstCells("### From the client"), [
-    ...chat({ rooms: new Rooms("/chat", 1), maxTextChars: 1 }).events.keys(),
+    ...chat({ rooms: new Rooms("/chat", { maxRooms: 1 }), maxTextChars: 1 }).events.keys(),
   ]);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { type LineLog, RepeatLog } from "../src/repeat-log.ts";
+import { type LineLog, RepeatLog } from "../src/ops/repeat-log.ts";
 import { connect, next } from "./support/client.ts";
 import { engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
@@ -98,7 +98,7 @@ describe("a flood from one address writes few lines, which count all of it:", ()
     }
     const atOnce = msgOf(logs, "turned away").length;
     assert.equal(atOnce < 20, true, String(atOnce));
-    assert.match(await app.metrics.metrics(), /refusals_total\{code="origin_not_allowed"\} 100\n/);
+    assert.match(await app.roomcast.metrics.metrics(), /refusals_total\{code="origin_not_allowed"\} 100\n/);
     await app.close();
     assert.equal(told(msgOf(logs, "turned away")), 100);
   });
@@ -128,7 +128,10 @@ describe("a flood from one address writes few lines, which count all of it:", ()
       await ann.settled();
     }
     await until(async () =>
-      assert.match(await app.metrics.metrics(), /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/),
+      assert.match(
+        await app.roomcast.metrics.metrics(),
+        /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/,
+      ),
     );
     await app.close();
     for (const [msg, count] of [

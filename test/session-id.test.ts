@@ -97,7 +97,7 @@ describe("the id of a session stays between its client and the server:", () => {
           victim.socket.disconnect();
           await ann.hears("disconnected!");
           await until(() => assert.equal(logs.filter(({ msg }) => msg === "disconnected").length, 1));
-          const visible = JSON.stringify([ann.messages, logs, await app.metrics.metrics()]);
+          const visible = JSON.stringify([ann.messages, logs, await app.roomcast.metrics.metrics()]);
           assert.equal(visible.includes(victim.sid), false);
           const userId = ann.messages.find(({ text }) => text === "<= hello")?.userId;
           assert.match(String(userId), /^[\w-]{20}$/);
@@ -242,6 +242,6 @@ test("a refused use of a session is counted and logged", async (t) => {
   await send(server.url, "POST", victim, { localAddress: "127.0.0.2" });
   const line = server.logs.find(({ code }) => code === "foreign_session");
   assert.equal(line?.address, "127.0.0.2");
-  assert.match(await server.app.metrics.metrics(), /refusals_total\{code="foreign_session"\} 1\n/);
+  assert.match(await server.app.roomcast.metrics.metrics(), /refusals_total\{code="foreign_session"\} 1\n/);
   await connect(t, server.url);
 });

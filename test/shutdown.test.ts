@@ -99,7 +99,7 @@ test("connections that ask for nothing, or for a new session, do not hold up the
   await once(kept, "data");
   poll("");
   await closed;
-  assert.equal(app.io.engine.clientsCount, 0);
+  assert.equal(app.roomcast.io.engine.clientsCount, 0);
   assert.ok(Date.now() - start < 2_000);
 });
 
@@ -115,7 +115,7 @@ test("no member is told of the others' end when the whole server goes", async (t
 test("the server no longer listens when it lets its clients go", async (t) => {
   const { url, app } = await startServer(t);
   await connect(t, url);
-  const [socket] = app.io.of("/").sockets.values();
+  const [socket] = app.roomcast.io.of("/").sockets.values();
   const listening = next(socket as never, "disconnect").then(() => app.server.listening);
   await app.close();
   assert.equal(await listening, false);
@@ -125,7 +125,7 @@ test("polls in flight are answered, and their kept connections not waited for", 
   const { url, app } = await startServer(t);
   const agent = new Agent({ keepAlive: true });
   t.after(() => agent.destroy());
-  const session = next(app.io.engine, "connection");
+  const session = next(app.roomcast.io.engine, "connection");
   const [opened] = await once(get(engineUrl(url, "polling"), { agent }), "response");
   const [handshake] = await once(opened, "data");
   const { sid } = JSON.parse(String(handshake).slice(1));

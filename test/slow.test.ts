@@ -139,7 +139,7 @@ test("one whose answer to a ping is behind much that it reads is not taken for l
     setTimeout(() => raw.ws.resume(), 30);
   });
   const count = 130;
-  for (let n = 0; n < count; n++) app.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
+  for (let n = 0; n < count; n++) app.roomcast.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
   await raw.receives(new RegExp(`${count - 1} xxx`));
   assert.deepEqual(
     logs.filter(({ msg }) => msg === "disconnected"),
@@ -177,7 +177,7 @@ describe("one who polls and does not read the answers", () => {
     const released = once(held, "close");
     const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
     assert.ok((await worst()) > 1_000_000);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.deepEqual(ended(logs), ["blind"]);
     assert.equal(await worst(), 0);
     // The answer is not kept for it either.
@@ -212,7 +212,7 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     await ann.settled();
     await pollBlindly(t, session);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
   });
 });
 

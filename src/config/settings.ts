@@ -1,5 +1,5 @@
 import Type, { type Static, type TSchema } from "typebox";
-import { longestTimerMs } from "../limits.ts";
+import { longestTimerMs } from "../limits/numbers.ts";
 
 /*
  * Every setting with its meaning, default and bounds. The `title` says what a value looks like where the bounds

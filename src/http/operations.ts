@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
-import type { Health } from "../health.ts";
+import type { Health } from "../ops/health.ts";
 
 export interface OperationsOptions {
   metrics: Registry;
-  health: Health;
+  health: Pick<Health, "complaint">;
   /** Answer only callers on this machine that came by no proxy. */
   loopbackOnly: boolean;
 }

@@ -1,5 +1,5 @@
 import type { Server, Socket } from "node:net";
-import { Counts } from "../limits.ts";
+import { Counts } from "../limits/numbers.ts";
 
 export interface ConnectionLimit {
   /** TCP connections of one address. */

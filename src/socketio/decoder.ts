@@ -1,5 +1,5 @@
 import { Decoder } from "socket.io-parser";
-import { longestHeadChars, parseFactor } from "../limits.ts";
+import { longestHeadChars, parseFactor } from "../limits/numbers.ts";
 import type { EngineSocket } from "./engine.ts";
 import { ownMemory } from "./frame.ts";
 import { chunkBytes } from "./frame-scanner.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Socket, Server as StockEngine } from "engine.io";
-import { endings } from "../errors.ts";
-import { spread } from "../limits.ts";
+import { disconnectReasons } from "../errors.ts";
+import { spread } from "../limits/numbers.ts";
 import { Engine, type EngineSocket } from "./engine.ts";
 import { clientsOf } from "./internals.ts";
 import { OutboxTransport } from "./outbox.ts";
@@ -52,7 +52,7 @@ async function settle({ pacer }: Engine): Promise<void> {
 function sayGoodbye(connection: Socket, onGoodbye: () => void): void {
   const { transport } = connection;
   if (transport instanceof OutboxTransport) {
-    transport.farewell = [endings["server shutting down"], "server shutting down"];
+    transport.farewell = [disconnectReasons["server shutting down"].code, "server shutting down"];
   }
   if (connection.readyState !== "open") return;
   onGoodbye();

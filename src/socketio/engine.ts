@@ -1,6 +1,6 @@
 import { Server, type ServerOptions, type Socket, type Transport } from "engine.io";
-import { cutOff, type Ending, endings } from "../errors.ts";
-import { sparePackets } from "../limits.ts";
+import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
+import { sparePackets } from "../limits/numbers.ts";
 import { Backlog, type BacklogBounds } from "./backlog.ts";
 import { Flood } from "./flood.ts";
 import { FrameScanner } from "./frame-scanner.ts";
@@ -74,9 +74,9 @@ export class Engine extends Server {
   onClose: (connection: EngineSocket, reason: string) => void = () => {};
 
   /** Hears why, of each session that the server ends. */
-  readonly onEnding: (reason: Ending) => void;
+  readonly onEnding: (reason: DisconnectReason) => void;
 
-  constructor(options: ServerOptions, bounds: EngineBounds, onEnding: (reason: Ending) => void) {
+  constructor(options: ServerOptions, bounds: EngineBounds, onEnding: (reason: DisconnectReason) => void) {
     const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
     const endUnfinished = (connection: EngineSocket) => end(connection, "unfinished packet");
     const receiving = { memory: inbound, bounds, scanner: new FrameScanner(), end: endUnfinished };
@@ -169,7 +169,7 @@ export class Engine extends Server {
  * Ends a connection in a way that clients come back from by themselves. Nothing more is queued for it; who reads
  * still hears what was sent, and a WebSocket the reason.
  */
-export function end(connection: EngineSocket, reason: Ending): void {
+export function end(connection: EngineSocket, reason: DisconnectReason): void {
   if (connection.readyState === "closed" || connection.ending) return;
   connection.ending = true;
   connection.readyState = "closing";
@@ -178,8 +178,9 @@ export function end(connection: EngineSocket, reason: Ending): void {
   setImmediate(() => {
     const { transport } = connection;
     if (transport instanceof OutboxTransport) {
-      if (endings[reason] === cutOff) transport.terminate();
-      else transport.farewell = [endings[reason], reason];
+      const { code } = disconnectReasons[reason];
+      if (code === cutOff) transport.terminate();
+      else transport.farewell = [code, reason];
     } else transport.discard();
     connection.onClose(reason);
   });

@@ -2,12 +2,12 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import type { Socket } from "engine.io";
 import { type RefusalCode, refusals } from "../errors.ts";
-import type { Health } from "../health.ts";
-import { Counts, originIn } from "../limits.ts";
+import { Counts, originIn } from "../limits/numbers.ts";
 import type { Addresses } from "../net/address.ts";
+import type { Health } from "../ops/health.ts";
+import type { Engine } from "./engine.ts";
 import { clientsOf, type EngineRequest } from "./internals.ts";
 import type { ReducedRequest } from "./reduced-request.ts";
-import type { Serving } from "./server.ts";
 import { type GuardedSession, mayUse } from "./session-guard.ts";
 
 /** An Engine.IO session, and whom it counts for. */
@@ -111,7 +111,7 @@ export class Gate {
    *
    * @param refuse hears why, of each that was closed as it came, or since it came to no namespace
    */
-  watch({ engine, onSessionClose }: Pick<Serving, "engine" | "onSessionClose">, refuse: Refuse): void {
+  watch(engine: Engine, refuse: Refuse): void {
     this.#byId = clientsOf(engine) as unknown as Record<string, Visitor>;
     engine.on("connection", (visitor: Visitor) => {
       // An application that listens before us may have closed it.
@@ -131,14 +131,14 @@ export class Gate {
       visitor.origin = foreignOriginOf(request);
       visitor.beganUnnamed = visitor.origin === undefined;
     });
-    onSessionClose((session, reason) => {
+    engine.onClose = (session, reason) => {
       const { address, arrivals } = session as Partial<Visitor>;
       // It was not counted.
       if (address === undefined) return;
       if (reason === "forced close" && !arrivals && !this.#health.closed) refuse("handshake_timeout");
       this.#sessions--;
       this.#counts.remove(address);
-    });
+    };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Handshake } from "../namespaces/namespace.ts";
+import type { Handshake } from "../namespaces/lifecycle.ts";
 import type { SocketIOClient } from "./server.ts";
 
 /** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */

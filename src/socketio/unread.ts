@@ -1,4 +1,4 @@
-import { Unread } from "../namespaces/check.ts";
+import { Unread } from "../namespaces/validate.ts";
 import type { EngineSocket } from "./engine.ts";
 import type { Unfinished } from "./inbound.ts";
 import { isPayloadValid } from "./internals.ts";

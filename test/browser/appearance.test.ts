@@ -132,6 +132,6 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     assert.equal(await ann.line.inputValue(), "this is typed while they come in");
     assert.ok((await ann.log.locator("li").count()) <= 300);
     assert.ok((await ann.page.locator(".wire li").count()) <= 200);
-    assert.equal(app.io.engine.clientsCount, 2);
+    assert.equal(app.roomcast.io.engine.clientsCount, 2);
   });
 });

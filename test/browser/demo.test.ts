@@ -29,7 +29,7 @@ describe("the demo's page with socket.io-client 1.2.0", { skip: skipWithout("chr
       if (transport === "polling alone") {
         await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebSocket"));
       }
-      const connected = next(app.io.of("/chat"), "connection");
+      const connected = next(app.roomcast.io.of("/chat"), "connection");
       await page.goto(`${url}/demo.html`);
       const [socket] = await connected;
       const upgraded = transport === "polling alone" ? null : next(socket.conn, "upgrade");

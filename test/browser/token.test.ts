@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SignJWT } from "jose";
-import { clockSkewSeconds } from "../../src/limits.ts";
+import { clockSkewSeconds } from "../../src/limits/numbers.ts";
 import { useBrowser } from "../support/browser.ts";
 import { connect } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";

@@ -42,7 +42,7 @@ test("an Engine.IO 3 client that connects to a namespace twice at once is ended,
   const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
   const session = engineUrl(url, "polling", `b64=1&sid=${sid}`, 3);
   await fetch(session, { method: "POST", body: "8:40/chat,8:40/chat," });
-  await until(() => assert.equal(app.io.engine.clientsCount, 0));
+  await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
   const ann = await enter(t, `${url}/chat`, "ann", "lobby");
   assert.equal((await ann.ask("join", "lobby")).members, 1);
 });

@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
-import { build, type RoomcastOptions } from "../../src/app.ts";
-import { Rooms } from "../../src/rooms/rooms.ts";
+import { build } from "../../src/app.ts";
+import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
 import { maxPacketBytes } from "./conversation.ts";
 import type { Counts, Question, Report } from "./target.ts";
 
@@ -49,23 +49,15 @@ function log(line: string): void {
   if (level >= 50) fault(`logged "${msg}"`, err?.stack ?? line);
 }
 
-/** All rooms that are made; the app keeps them to itself. */
-function watchRooms(): Rooms[] {
-  const made: Rooms[] = [];
-  const { deliverBy } = Rooms.prototype;
-  Rooms.prototype.deliverBy = function (this: Rooms, deliver) {
-    made.push(this);
-    deliverBy.call(this, deliver);
-  };
-  return made;
-}
-
 const listeners = (emitter: Pick<EventEmitter, "eventNames" | "listenerCount">): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name as string), 0);
 
 const total = (numbers: number[]): number => numbers.reduce((sum, number) => sum + number, 0);
 
-async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<Counts> {
+async function counts(app: FastifyInstance): Promise<Counts> {
+  const { server } = app;
+  const { io } = app.roomcast;
+  const hubs = coreOf(app).dispatchers.map(({ namespace }) => namespace.rooms.hub);
   const namespaces = [io.of("/"), io.of("/chat")];
   const resources = process.getActiveResourcesInfo();
   return {
@@ -73,7 +65,8 @@ async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<
     sessions: Object.keys((io.engine as unknown as { clients: object }).clients).length,
     sockets: total(namespaces.map((nsp) => nsp.sockets.size)),
     namespaces: io._nsps.size,
-    rooms: total(rooms.map(({ count }) => count)),
+    rooms: total(hubs.map(({ roomCount }) => roomCount)),
+    members: total(hubs.map(({ connections }) => [...connections].length)),
     keys: total(namespaces.map(({ adapter }) => adapter.rooms.size)),
     sids: total(namespaces.map(({ adapter }) => adapter.sids.size)),
     listeners: total([server, io.engine, io, ...namespaces].map((emitter) => listeners(emitter as never))),
@@ -96,11 +89,10 @@ async function memory() {
 }
 
 async function start(): Promise<void> {
-  const rooms = watchRooms();
   const app = await build(options, { level: "info", stream: { write: log } });
   await app.listen({ port: 0, host: "127.0.0.1" });
   process.on("message", async (question: Question) => {
-    if (question === "counts") report({ counts: await counts(app, rooms) });
+    if (question === "counts") report({ counts: await counts(app) });
     else report({ memory: await memory() });
   });
   report({ port: (app.server.address() as AddressInfo).port });

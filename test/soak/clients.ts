@@ -1,4 +1,4 @@
-import type { ErrorCode, Refused } from "../../src/errors.ts";
+import type { ErrorCode, ErrorInfo } from "../../src/errors.ts";
 import type { Message, NamespaceName } from "../../src/protocol.ts";
 import { Deferred, within } from "../support/deferred.ts";
 import type { Closing, EngineClient } from "../support/engine-client.ts";
@@ -7,7 +7,7 @@ import type { Room } from "./rooms.ts";
 
 /** The parts of acks that anybody looks at. */
 export interface Reply {
-  error?: Refused;
+  error?: ErrorInfo;
   members?: number;
   recipients?: number;
 }

@@ -1,4 +1,4 @@
-import { type Ending, type ErrorCode, endings } from "../../src/errors.ts";
+import { type DisconnectReason, disconnectReasons, type ErrorCode } from "../../src/errors.ts";
 import type { Traffic } from "../support/engine-client.ts";
 
 /** What a counter may show; where clients know exactly, both are the same. */
@@ -27,7 +27,7 @@ const reasons = [
     "packet too large",
     "ping timeout",
   ],
-  ...["client namespace disconnect", ...Object.keys(endings)],
+  ...["client namespace disconnect", ...Object.keys(disconnectReasons)],
 ];
 
 /** What all clients together have seen, under the names of the server's counters. */
@@ -78,7 +78,7 @@ export class ExpectedCounts implements Traffic {
     this.#add("refusals_total", { code }, 0, most);
   }
 
-  ended(reason: Ending): void {
+  ended(reason: DisconnectReason): void {
     this.#add("endings_total", { reason });
   }
 

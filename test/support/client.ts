@@ -1,13 +1,24 @@
 import type { TestContext } from "node:test";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import type { ChatEvents, Message, ServerEvents } from "../../src/protocol.ts";
+import { InProcessClient } from "./in-process.ts";
 
 export type Client = Socket<ServerEvents, ChatEvents>;
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
 
+let clients = 0;
+
+/** `GATEWAY=in-process` runs a suite over the second gateway, `GATEWAY=mixed` each second client of it. */
+function isInProcess(): boolean {
+  const { GATEWAY } = process.env;
+  return GATEWAY === "in-process" || (GATEWAY === "mixed" && ++clients % 2 === 0);
+}
+
 /** A client that has not connected yet, on a connection of its own that ends with the test. */
 export function client(t: TestContext, url: string, options: ClientOptions = {}): Client {
-  const socket: Client = io(url, { forceNew: true, transports: ["websocket"], ...options });
+  const socket: Client = isInProcess()
+    ? (new InProcessClient(url, options as object) as never)
+    : io(url, { forceNew: true, transports: ["websocket"], ...options });
   t.after(() => socket.disconnect());
   return socket;
 }

@@ -4,12 +4,12 @@ import type { TestContext } from "node:test";
 import { Server } from "socket.io";
 import { readOptions } from "../../src/config/read.ts";
 import { mount } from "../../src/socketio/mount.ts";
-import { fast } from "../../src/socketio/server.ts";
+import { createServer as createSocketIO } from "../../src/socketio/server.ts";
 
 const options = readOptions({});
 
 function outbox(http: HttpServer): Server {
-  const { io, engine } = fast(options, () => {});
+  const { io, engine } = createSocketIO(options, () => {});
   mount(engine, http, "/socket.io/", () => undefined);
   return io as never;
 }

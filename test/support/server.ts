@@ -1,12 +1,10 @@
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import Fastify, { type FastifyInstance } from "fastify";
-import { type BuildOptions, build, namespaces } from "../../src/app.ts";
-import { readOptions } from "../../src/config/read.ts";
-import { Health } from "../../src/health.ts";
-import { Metrics } from "../../src/metrics.ts";
-import { socketio } from "../../src/socketio/plugin.ts";
-import { stock } from "../../src/socketio/server.ts";
+import type { FastifyInstance } from "fastify";
+import { type BuildOptions, build } from "../../src/app.ts";
+import { coreOf } from "../../src/roomcast.ts";
+import { cores } from "./in-process.ts";
+import { buildOnStock } from "./stock.ts";
 
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
@@ -24,19 +22,6 @@ const logger = (logs: Record<string, unknown>[]) => ({
   stream: { write: (line: string) => void logs.push(JSON.parse(line)) },
 });
 
-async function buildOnStock(options: BuildOptions): Promise<FastifyInstance> {
-  const app = Fastify();
-  const settings = readOptions(options);
-  await app.register(socketio, {
-    ...settings,
-    namespaces: namespaces(settings, app.log),
-    metrics: new Metrics(),
-    health: new Health(),
-    makeServer: stock,
-  });
-  return app;
-}
-
 /**
  * A server of this test's own, closed when the test ends.
  *
@@ -53,5 +38,6 @@ export async function startServer(
   t.after(() => app.close());
   prepare(app);
   const url = await app.listen({ port, host: "127.0.0.1" });
+  cores.set(url, coreOf(app));
   return { url, port: (app.server.address() as AddressInfo).port, app, logs };
 }

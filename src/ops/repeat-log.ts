@@ -1,4 +1,4 @@
-import { logRepeatMs } from "./limits.ts";
+import { logRepeatMs } from "../limits/numbers.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 

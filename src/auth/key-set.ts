@@ -8,7 +8,7 @@ import {
   type JSONWebKeySet,
   type JWTVerifyGetKey,
 } from "jose";
-import { ClientError, SettingError } from "./errors.ts";
+import { ClientError, SettingError } from "../errors.ts";
 
 /** Signatures by a key pair. None of these is HMAC: a public key is never taken for a secret. */
 export const publicKeyAlgorithms = [

@@ -66,41 +66,6 @@ export function burstBytes(limits: {
   return Math.max(limits.bytesPerSecond, limits.eventsBurst * limits.maxTextChars);
 }
 
-/**
- * A token bucket for the events of one connection, and one like it for its patience: who goes on after being
- * refused, faster than twice the rate, uses that up.
- */
-export class Rate {
-  #tokens: number;
-  #patience: number;
-  #at: number;
-
-  /** @param now milliseconds, of any clock that is not set back */
-  constructor(burst: number, now: number) {
-    this.#tokens = burst;
-    this.#patience = burst;
-    this.#at = now;
-  }
-
-  /**
-   * Takes a token for an event.
-   *
-   * @returns 0 if there was one, else in how many milliseconds there will be; Infinity if patience is used up
-   */
-  take(perSecond: number, burst: number, now: number): number {
-    const gained = ((now - this.#at) * perSecond) / 1_000;
-    this.#at = now;
-    this.#tokens = Math.min(burst, this.#tokens + gained);
-    this.#patience = Math.min(burst, this.#patience + gained);
-    if (this.#tokens >= 1) {
-      this.#tokens--;
-      return 0;
-    }
-    if (--this.#patience < 0) return Number.POSITIVE_INFINITY;
-    return Math.ceil(((1 - this.#tokens) * 1_000) / perSecond);
-  }
-}
-
 /** How many there are of each key; a key that has none is forgotten. */
 export class Counts {
   readonly #counts = new Map<string, number>();
@@ -132,13 +97,6 @@ export function originIn(list: readonly string[], origin: string): boolean {
       below.length > before.length + after.length + 1
     );
   });
-}
-
-/** Whether a room is in a list of exact names and of `team-*` for all that begin so. */
-export function roomIn(list: readonly string[], room: string): boolean {
-  return list.some((allowed) =>
-    allowed.endsWith("*") ? room.startsWith(allowed.slice(0, -1)) : allowed === room,
-  );
 }
 
 /** When each of so many goodbyes is due, in milliseconds from the first, for them to be spread over a time. */

@@ -28,15 +28,21 @@ export class Tally {
   }
 }
 
-/** What is not counted but looked up when it is asked for. Sizes in bytes. */
-export interface Sources {
+/** Gauges of the core, sampled on each scrape. */
+export interface CoreGauges {
   /** By namespace, transport and version of the Engine.IO protocol. */
   connections(): Iterable<Count>;
-  sessions(): number;
   /** By namespace. */
   rooms(): Iterable<Count>;
+  /** Copies of messages delivered since the start, by namespace. */
+  deliveries(): Iterable<Count>;
+}
+
+/** Gauges of one gateway, sampled on each scrape. Sizes in bytes. */
+export interface GatewayGauges {
+  sessions(): number;
   traffic(): { bytesIn: number; bytesOut: number };
-  outboxes(): { total: number; worst: number };
+  sendQueues(): { total: number; worst: number };
   inboundBytes(): number;
 }
 
@@ -49,8 +55,6 @@ export class Metrics {
   readonly registry = new Registry();
   /** By namespace, event and outcome: `ok` or a code of `errors.ts`. */
   readonly events = new Tally();
-  /** By namespace. */
-  readonly deliveries = new Tally();
   /** By namespace. */
   readonly connects = new Tally();
   /** By namespace and reason. */
@@ -65,17 +69,12 @@ export class Metrics {
   loopDelayMs = 0;
   readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
   readonly #loop = this.#histogram("event_loop_delay_seconds", "How late the event loop is", loopBuckets);
+  readonly #gateways: GatewayGauges[] = [];
   readonly #timer: NodeJS.Timeout;
 
   constructor() {
+    this.#showGateways();
     this.#show(Counter, "events_total", "Events heard", ["namespace", "event", "outcome"], () => this.events);
-    this.#show(
-      Counter,
-      "deliveries_total",
-      "Copies of messages handed out",
-      ["namespace"],
-      () => this.deliveries,
-    );
     this.#show(Counter, "connects_total", "Connections to a namespace", ["namespace"], () => this.connects);
     this.#show(
       Counter,
@@ -103,21 +102,59 @@ export class Metrics {
     }, loopSampleMs).unref();
   }
 
-  /** From now on the gauges are read from these. */
-  read({ connections, sessions, rooms, traffic, outboxes, inboundBytes }: Sources): void {
-    const one = (value: number): Count[] => [[[], value]];
+  /** Shows the gauges of the core. */
+  showCore({ connections, rooms, deliveries }: CoreGauges): void {
     this.#show(Gauge, "connections", "Connections now", ["namespace", "transport", "protocol"], connections);
-    this.#show(Gauge, "sessions", "Engine.IO sessions now", [], () => one(sessions()));
     this.#show(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
-    this.#show(Gauge, "outbox_bytes", "Sent and not taken, in all", [], () => one(outboxes().total));
-    this.#show(Gauge, "outbox_worst_bytes", "Sent and not taken, of the worst", [], () =>
-      one(outboxes().worst),
+    this.#show(Counter, "deliveries_total", "Copies of messages delivered", ["namespace"], deliveries);
+  }
+
+  /** Adds a gateway, whose gauges are summed up with those of the others. */
+  addGateway(gauges: GatewayGauges): void {
+    this.#gateways.push(gauges);
+  }
+
+  #showGateways(): void {
+    const sum = (of: (gauges: GatewayGauges) => number) => (): Count[] => [
+      [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
+    ];
+    const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
+    this.#show(
+      Gauge,
+      "sessions",
+      "Sessions now",
+      [],
+      sum((gauges) => gauges.sessions()),
     );
-    this.#show(Gauge, "inbound_bytes", "Received in part, in all", [], () => one(inboundBytes()));
-    const counter = (name: string, help: string, value: () => number) =>
-      this.#show(Counter, name, help, [], () => one(value()));
-    counter("received_bytes_total", "Bytes of packets received", () => traffic().bytesIn);
-    counter("sent_bytes_total", "Bytes of packets sent", () => traffic().bytesOut);
+    this.#show(
+      Gauge,
+      "outbox_bytes",
+      "Bytes in all send queues",
+      [],
+      sum((gauges) => gauges.sendQueues().total),
+    );
+    this.#show(Gauge, "outbox_worst_bytes", "Bytes in the longest send queue", [], () => [[[], worst()]]);
+    this.#show(
+      Gauge,
+      "inbound_bytes",
+      "Bytes of half-received packets",
+      [],
+      sum((gauges) => gauges.inboundBytes()),
+    );
+    this.#show(
+      Counter,
+      "received_bytes_total",
+      "Bytes of packets received",
+      [],
+      sum((gauges) => gauges.traffic().bytesIn),
+    );
+    this.#show(
+      Counter,
+      "sent_bytes_total",
+      "Bytes of packets sent",
+      [],
+      sum((gauges) => gauges.traffic().bytesOut),
+    );
   }
 
   /** An event was answered that was heard at a time of `performance.now()`. */

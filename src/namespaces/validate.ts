@@ -4,7 +4,7 @@ import { ClientError } from "../errors.ts";
 
 const ajv = new Ajv();
 
-/** Stands for an argument that was not read, since its packet is longer than any event of a namespace. */
+/** Stands for an argument that was not read, since its packet is longer than any event of a namespace may be. */
 export class Unread {
   readonly packetChars: number;
 
@@ -13,14 +13,15 @@ export class Unread {
   }
 }
 
-/** Throws unless a value is what its schema says. */
-export type Check = (value: unknown) => void;
-
 /**
- * Compiles the schema of one field. What the check throws is a `bad_payload` (for a text that is too long,
- * `too_large`) whose message is made of the schema's `title` and `description` and names what came instead.
+ * Compiles the schema of one field into a function that throws unless a value matches it.
+ *
+ * What it throws is `bad_payload` (`too_large` for a text that is too long), with a message made of the schema's
+ * `title` and `description` and of what came instead.
  */
-export function check(schema: TSchema & { title?: string; description?: string }): Check {
+export function validator(
+  schema: TSchema & { title?: string; description?: string },
+): (value: unknown) => void {
   const valid = ajv.compile(schema);
   return (value) => {
     if (valid(value)) return;

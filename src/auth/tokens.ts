@@ -1,8 +1,8 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
-import { ClientError } from "./errors.ts";
+import { ClientError } from "../errors.ts";
+import { clockSkewSeconds, longestTokenChars } from "../limits/numbers.ts";
 import { type KeyLog, keySet, publicKeyAlgorithms } from "./key-set.ts";
-import { clockSkewSeconds, longestTokenChars } from "./limits.ts";
-import type { Authority, Grant } from "./namespaces/grant.ts";
+import type { Authenticator, Permissions } from "./permissions.ts";
 
 export interface AuthOptions {
   /** Tokens are signed with this (HS256). */
@@ -23,7 +23,7 @@ export interface AuthOptions {
  * @param log hears when keys cannot be fetched from a URL
  * @throws {SettingError} for a file of keys that cannot be used
  */
-export function authority(options: AuthOptions, log: KeyLog): Authority | undefined {
+export function tokenVerifier(options: AuthOptions, log: KeyLog): Authenticator | undefined {
   const keys = keysOf(options, log);
   if (!keys) return undefined;
   const { authIssuer, authAudience, authGraceMs } = options;
@@ -35,10 +35,10 @@ export function authority(options: AuthOptions, log: KeyLog): Authority | undefi
   };
   return {
     graceMs: authGraceMs,
-    async grant(token) {
+    async authenticate(token) {
       if (typeof token !== "string" || token.length > longestTokenChars)
         throw new ClientError("unauthorized");
-      return grant(await verified(token, keys.key, rules));
+      return permissionsOf(await verified(token, keys.key, rules));
     },
   };
 }
@@ -73,7 +73,7 @@ function isOfTheKeys(error: unknown): boolean {
   return error.code === "ERR_JOSE_GENERIC" || error instanceof errors.JWKSInvalid;
 }
 
-function grant({ sub, rooms, exp }: JWTPayload): Grant {
+function permissionsOf({ sub, rooms, exp }: JWTPayload): Permissions {
   const isList =
     rooms === undefined || (Array.isArray(rooms) && rooms.every((room) => typeof room === "string"));
   if (typeof sub !== "string" || !isList) throw new ClientError("unauthorized");

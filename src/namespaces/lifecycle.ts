@@ -1,0 +1,148 @@
+import { type Authenticator, allows, mustAllow, type Permissions } from "../auth/permissions.ts";
+import { ClientError, errorInfo } from "../errors.ts";
+import { longestTimerMs } from "../limits/numbers.ts";
+import { RoomName, UserId } from "../protocol.ts";
+import { after, all } from "../rooms/after.ts";
+import { noRooms } from "../rooms/connection.ts";
+import type { Rooms } from "../rooms/rooms.ts";
+import type { Admission, Member } from "./member.ts";
+import type { Namespace } from "./namespace.ts";
+import { validator } from "./validate.ts";
+
+/** What a client says of itself as it connects, unchecked; null and undefined count as left out. */
+export interface Handshake {
+  userId?: unknown;
+  /** One room, or an array of them. */
+  room?: unknown;
+  token?: unknown;
+}
+
+const mustBeUserId = validator(UserId);
+const mustBeRoom = validator(RoomName);
+
+/**
+ * Decides by its handshake whether a client may connect to a namespace.
+ *
+ * @param id the connection's id; the userId of a client that gives none
+ * @throws {ClientError} `bad_payload`, `too_many_rooms`, `unauthorized`, `token_expired`, `forbidden`
+ */
+export function admit(
+  { rooms, authenticator }: Namespace,
+  id: string,
+  { userId, room, token }: Handshake,
+): Admission | Promise<Admission> {
+  if (!authenticator) return admitted(rooms, id, userId ?? id, room, null);
+  return authenticator
+    .authenticate(token)
+    .then((permissions) => admitted(rooms, id, permissions.userId, room, permissions));
+}
+
+function admitted(
+  rooms: Rooms,
+  id: string,
+  userId: unknown,
+  room: unknown,
+  permissions: Permissions | null,
+): Admission {
+  mustBeUserId(userId);
+  const requested = room == null ? noRooms : [...new Set([room].flat())];
+  rooms.mustHold(requested.length);
+  requested.forEach(mustBeRoom);
+  for (const name of requested as RoomName[]) mustAllow(permissions, name);
+  return { id, userId: userId as UserId, rooms: requested as readonly RoomName[], permissions };
+}
+
+/** Joins the rooms of the handshake, greets the new member with all of them, and announces it in each. */
+export function connect(
+  { rooms, authenticator }: Namespace,
+  member: Member,
+  requested: readonly RoomName[],
+): void | Promise<void> {
+  rooms.hub.add(member);
+  if (authenticator) watchExpiry(member, authenticator.graceMs);
+  const joined = all(requested.map((room) => rooms.join(member, room)));
+  return after(joined, () => {
+    if (member.closing) return;
+    member.send("res", rooms.compose(member, { text: "connected!", state: "notice", rooms: requested }));
+    // The greeting has listed all rooms: here each copy lists its own only, or they would grow with the square.
+    return all(requested.map((room) => rooms.publish(announcement(rooms, member, "join", room), [room])));
+  });
+}
+
+const announcement = (rooms: Rooms, member: Member, what: "join" | "leave", room: RoomName) =>
+  rooms.compose(member, { text: `<= ${member.userId} ${what} ${room}`, state: "state", rooms: [room] });
+
+/** Tells the room that a member has joined it. The member's own copy lists all rooms it is in. */
+export function announceJoin(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
+  const message = announcement(rooms, member, "join", room);
+  return after(rooms.publish(message, [room], member), () =>
+    member.send("res", { ...message, room, rooms: [...member.rooms] }),
+  );
+}
+
+/** Tells those who stay in a room that a member has left it. */
+export function announceLeave(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
+  return all([rooms.publish(announcement(rooms, member, "leave", room), [room])]);
+}
+
+/** Removes a member that says bye from its rooms and announces it in each. */
+export function depart(rooms: Rooms, member: Member): void | Promise<void> {
+  return sayLast(rooms, member, `<= ${member.userId} leaved`, "state", remove(rooms, member, "bye"));
+}
+
+/** Removes a member that is gone, and announces it in its rooms unless the server is shutting down. */
+export function disconnect(
+  { rooms }: Namespace,
+  member: Member,
+  reason: string,
+  { silently }: { silently: boolean },
+): void | Promise<void> {
+  const left = remove(rooms, member, reason);
+  if (!silently) return sayLast(rooms, member, "disconnected!", "notice", left);
+}
+
+function remove(rooms: Rooms, member: Member, reason: string): readonly RoomName[] {
+  member.closing ??= reason;
+  clearTimeout(member.expiry);
+  return rooms.remove(member);
+}
+
+function sayLast(
+  rooms: Rooms,
+  member: Member,
+  text: string,
+  state: "state" | "notice",
+  left: readonly RoomName[],
+): void | Promise<void> {
+  const message = rooms.compose(member, { text, state, rooms: noRooms });
+  return all(left.map((room) => rooms.publish({ ...message, rooms: [room] }, [room])));
+}
+
+/** Tells a member when its token expires, and ends it when the grace period is over without a new token. */
+export function watchExpiry(member: Member, graceMs: number): void {
+  clearTimeout(member.expiry);
+  if (member.permissions?.expiresAt === undefined) return;
+  const leftMs = Math.max(0, member.permissions.expiresAt - Date.now());
+  const expired = () => {
+    if (leftMs > longestTimerMs) return watchExpiry(member, graceMs);
+    member.send("error", { event: "auth", error: errorInfo(new ClientError("token_expired")) });
+    member.expiry = setTimeout(() => member.close("token expired"), graceMs);
+  };
+  member.expiry = setTimeout(expired, Math.min(leftMs, longestTimerMs));
+}
+
+/** Applies a new token: the member leaves the rooms that it does not allow. */
+export function reauthenticate(
+  rooms: Rooms,
+  member: Member,
+  permissions: Permissions,
+  { graceMs }: Authenticator,
+): void | Promise<void> {
+  if (permissions.userId !== member.userId)
+    throw new ClientError("forbidden", "The token is another user's.");
+  member.permissions = permissions;
+  watchExpiry(member, graceMs);
+  const lost = member.rooms.filter((room) => !allows(permissions, room));
+  for (const room of lost) rooms.leave(member, room);
+  return all(lost.map((room) => announceLeave(rooms, member, room)));
+}

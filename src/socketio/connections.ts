@@ -1,0 +1,139 @@
+import { PacketType } from "socket.io-parser";
+import { type DisconnectReason, disconnectReasons } from "../errors.ts";
+import type { Dispatcher } from "../namespaces/dispatcher.ts";
+import { type Admission, Member, type Session } from "../namespaces/member.ts";
+import type { Message, ServerEvents } from "../protocol.ts";
+import type { Gateway } from "../rooms/connection.ts";
+import { Broadcast, type FastSocket } from "./broadcast.ts";
+import { connectionIdOf } from "./connection-id.ts";
+import type { EmptySessions } from "./empty-sessions.ts";
+import { encodeRes } from "./encode.ts";
+import { handshakeOf } from "./handshake.ts";
+import { type ClientInternals, type IOSocketInternals, trim } from "./internals.ts";
+import type { SocketIOClient, SocketIONamespace } from "./server.ts";
+
+/** A client on one of roomcast's namespaces, through Socket.IO. */
+class SocketIOMember extends Member {
+  readonly gateway: SocketIOGateway;
+  readonly socket: SocketIOClient;
+
+  constructor(gateway: SocketIOGateway, socket: SocketIOClient, session: Session, admission: Admission) {
+    super(session, admission);
+    this.gateway = gateway;
+    this.socket = socket;
+  }
+
+  get transport(): string {
+    return this.socket.conn.transport.name;
+  }
+
+  get protocol(): number {
+    return this.socket.conn.protocol;
+  }
+
+  send<Event extends keyof ServerEvents>(event: Event, ...args: Parameters<ServerEvents[Event]>): void {
+    this.socket.emit(event, ...args);
+  }
+
+  close(reason: DisconnectReason): void {
+    this.closing = reason;
+    if (disconnectReasons[reason].reconnects) this.session.close(reason);
+    else this.socket.disconnect();
+  }
+}
+
+export interface GatewayOptions {
+  sessionOf(socket: SocketIOClient): Session;
+  /** Whether the server is shutting down, so that sessions are closed without a reason of their own. */
+  isShuttingDown(): boolean;
+  /** Is told of clients that left a namespace, or were refused by it. */
+  empty: Pick<EmptySessions, "left" | "refused">;
+}
+
+/** Brings the clients of one Socket.IO namespace to its dispatcher, and delivers messages to them. */
+export class SocketIOGateway implements Gateway {
+  readonly #prefix: string;
+  readonly #dispatcher: Dispatcher;
+  readonly #options: GatewayOptions;
+  readonly #admissions = new WeakMap<SocketIOClient, Admission>();
+  /** Clients whose handshake is being decided on. */
+  readonly #pending = new Set<string>();
+
+  constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
+    this.#prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+    nsp.use((socket, next) => this.#admit(socket, next));
+    nsp.on("connection", (socket) => this.#connect(socket));
+  }
+
+  deliver(members: readonly SocketIOMember[], message: Message): void {
+    const packet = { type: PacketType.EVENT, data: ["res", message] };
+    const broadcast = new Broadcast(packet, this.#prefix + encodeRes(message));
+    for (const { socket } of members) broadcast.sendTo(socket as unknown as FastSocket);
+    broadcast.end();
+  }
+
+  #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
+    const { id: client } = socket.client as unknown as ClientInternals;
+    // Socket.IO would make two sockets of a client that asks again before it was answered.
+    if (this.#pending.has(client)) {
+      socket.conn.close(true);
+      // Once the connection is closed, Socket.IO forgets what it had begun.
+      next(new Error("asked twice"));
+      return;
+    }
+    this.#pending.add(client);
+    this.#dispatcher.admit(
+      this.#options.sessionOf(socket),
+      connectionIdOf(socket),
+      handshakeOf(socket),
+      (admission) => {
+        this.#admissions.set(socket, admission);
+        // Not needed any more; it would be kept, as large as it came, as long as the connection.
+        socket.handshake.auth = {};
+        next();
+        // After this turn the socket is registered, and Socket.IO itself recognizes a second CONNECT.
+        setImmediate(() => this.#pending.delete(client));
+      },
+      (error) => {
+        this.#pending.delete(client);
+        this.#options.empty.refused(socket);
+        next(Object.assign(new Error(error.message), { data: error }));
+      },
+    );
+  }
+
+  #connect(socket: SocketIOClient): void {
+    const admission = this.#admissions.get(socket) as Admission;
+    const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
+    // Middleware receives the packet as an array. A listener would be called with the arguments on the stack,
+    // which 40,000 of them overflow.
+    socket.use((packet) => {
+      if (socket.conn.readyState !== "open") return;
+      const ack =
+        typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
+      const [event, ...args] = packet;
+      this.#dispatcher.dispatch(member, { event, args, ack });
+    });
+    trim(socket as unknown as IOSocketInternals, "fns");
+    socket.on("disconnect", (reason, description) => {
+      const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
+      this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
+      this.#options.empty.left(socket);
+    });
+    const { transport, protocol } = member;
+    this.#dispatcher.connect(member, admission, { transport, protocol });
+  }
+
+  #reasonOf(reason: string, description: unknown): string {
+    if (isTooLarge(description)) return "packet too large";
+    return reason === "forced close" && this.#options.isShuttingDown() ? "server shutting down" : reason;
+  }
+}
+
+/** Whether a connection was lost because its client sent more in one packet than it may. */
+function isTooLarge(description: unknown): boolean {
+  const { description: cause } = (description ?? {}) as { description?: { code?: unknown } };
+  return cause?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
