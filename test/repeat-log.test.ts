@@ -16,7 +16,8 @@ interface Written {
 function startLog(t: TestContext, windowMs?: number, level = "info") {
   const lines: Written[] = [];
   const write = (details: object, msg: string) => void lines.push({ ...details, msg });
-  const target: LineLog = { level, debug: write, info: write, warn: write, error: write };
+  const isLevelEnabled = (asked: string) => asked !== "debug";
+  const target: LineLog = { level, isLevelEnabled, debug: write, info: write, warn: write, error: write };
   const log = new RepeatLog(target, windowMs);
   t.after(() => log.close());
   const say = (address: string, id: number, burst = 1) =>
