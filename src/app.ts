@@ -51,7 +51,7 @@ export async function build(
   ) as FastifyInstance;
   // The files that a process may open are few.
   app.server.maxConnections = tcpConnections(maxConnections);
-  app.addHook("onRequest", boundAnswerTime(answerTimeMs(settings.outboxAgeMs)));
+  app.addHook("onRequest", boundAnswerTime(answerTimeMs(settings.sendQueueAgeMs)));
   app.addHook("preClose", async () => {
     // A browser keeps spare connections that are not idle for Node, and would hold up the end for a minute.
     const late = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);

@@ -106,7 +106,7 @@ test("no message that was acked is lost to a member that was reading", async (t)
 });
 
 test("one who is backed up, and reads on, hears all of it before the end", async (t) => {
-  const { url, app } = await startServer(t, { drainTimeMs: 0, outboxMaxBytes: 50_000_000 });
+  const { url, app } = await startServer(t, { drainTimeMs: 0, sendQueueMaxBytes: 50_000_000 });
   const ann = await enter(t, url, "ann", "lobby");
   const raw = await connectRaw(t, url, "room=lobby");
   raw.ws.pause();

@@ -87,13 +87,13 @@ describe("reading members receive everything", () => {
     });
   }
 
-  for (const [count, size, outboxMaxBytes] of [
+  for (const [count, size, sendQueueMaxBytes] of [
     [3_000, 1_000, 1_000_000],
     [20, 1_000_000, 1_000_000],
     [3_000, 1_000, 100_000],
   ] as const) {
-    test(`${count} messages of ${size} bytes that an application emits in one turn, with --outbox-max ${outboxMaxBytes}`, async (t) => {
-      const { url, app, logs } = await startServer(t, { outboxMaxBytes });
+    test(`${count} messages of ${size} bytes that an application emits in one turn, with --send-queue-max ${sendQueueMaxBytes}`, async (t) => {
+      const { url, app, logs } = await startServer(t, { sendQueueMaxBytes });
       const members = await membersOf(t, url, "lobby", 4);
       const text = "x".repeat(size);
       for (const n of numbers(count)) {
@@ -177,7 +177,7 @@ describe("a client within the documented limits stays connected", () => {
 });
 
 test("a sender is held back so that little waits for a member that reads at its own pace", async (t) => {
-  const { url, app, logs } = await startServer(t, { outboxMaxBytes: 200_000 });
+  const { url, app, logs } = await startServer(t, { sendQueueMaxBytes: 200_000 });
   const session = await openPolling(url, "userId=slow&room=lobby");
   await fetch(session, { method: "POST", body: "40" });
   await (await fetch(session)).text();
@@ -200,7 +200,7 @@ test("a sender is held back so that little waits for a member that reads at its 
 });
 
 test("one who says little is not held back for a member whose backlog others have filled", async (t) => {
-  const { url } = await startServer(t, { outboxMaxBytes: 200_000 });
+  const { url } = await startServer(t, { sendQueueMaxBytes: 200_000 });
   const room = ["lobby", ...manyRooms(20).slice(0, 150)];
   const session = await openPolling(url, "userId=slow");
   await fetch(session, { method: "POST", body: `40${JSON.stringify({ room })}` });
@@ -223,7 +223,7 @@ describe("a client that is held back for the readers of its room keeps its order
     for (const transport of ["polling", "websocket"]) {
       test(`${version}, ${transport}`, async (t) => {
         const { url, logs } = await startServer(t, {
-          outboxMaxBytes: 60_000,
+          sendQueueMaxBytes: 60_000,
           pingIntervalMs: 100,
           pingTimeoutMs: 1_500,
         });
@@ -264,7 +264,7 @@ test("what a client sent before it closed is handled although it was held back",
 });
 
 test("a client that takes what it was sent slowly but steadily receives all of it before the server stops", async (t) => {
-  const { url, app } = await startServer(t, { drainTimeMs: 10_000, outboxMaxBytes: 50_000_000 });
+  const { url, app } = await startServer(t, { drainTimeMs: 10_000, sendQueueMaxBytes: 50_000_000 });
   // Of three connections it is the first whose goodbye is due.
   const slow = await connectRaw(t, url, "userId=slow&room=lobby");
   const sender = await enter(t, url, "sender", "lobby");

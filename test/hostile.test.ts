@@ -340,7 +340,7 @@ describe("a client that asks for much and takes nothing is let go, and memory st
   }
 
   test("over a WebSocket, never read", async (t) => {
-    const server = await startServer(t, { outboxMaxBytes: 1_000_000 });
+    const server = await startServer(t, { sendQueueMaxBytes: 1_000_000 });
     const before = megabytes();
     const ann = await enter(t, server.url, "ann", "lobby");
     const raw = await openRaw(t, server.url, "userId=mute&room=lobby");

@@ -161,7 +161,7 @@ describe("files are closed with the connections that asked for them:", () => {
   }
 
   test("a client that does not take a file is let go", async (t) => {
-    const { url, port, app } = await startServer(t, { outboxAgeMs: 200 });
+    const { url, port, app } = await startServer(t, { sendQueueAgeMs: 200 });
     const wire = new Wire(t, port);
     wire.tcp.pause();
     // More than the kernel holds for one connection.

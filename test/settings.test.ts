@@ -25,8 +25,8 @@ test("the defaults are those the help names", () => {
     bytesPerSecond: 2_000_000,
     maxConnections: 10_000,
     maxConnectionsPerAddress: 1_000,
-    outboxMaxBytes: 1_000_000,
-    outboxAgeMs: 30_000,
+    sendQueueMaxBytes: 1_000_000,
+    sendQueueAgeMs: 30_000,
     memoryMaxBytes: 256_000_000,
     inboundMemoryMaxBytes: 128_000_000,
     trustProxy: [],
@@ -71,17 +71,21 @@ describe("one sentence names what is wrong with a setting:", () => {
       /^--max-text must be less than a third of MAX_PAYLOAD: /,
     ],
     [
-      ["--max-text", "5000", "--outbox-max", "9000"],
+      ["--max-text", "5000", "--send-queue-max", "9000"],
       {},
-      /^--max-text must be less than a third of --outbox-max: /,
+      /^--max-text must be less than a third of --send-queue-max: /,
     ],
     [["--max-text", "5000"], { MAX_PAYLOAD: "5000" }, /^--max-text must be less than MAX_PAYLOAD\.$/],
     [
       ["--trust-proxy", "loopback, 10.0.0.300"],
       {},
-      /^--trust-proxy must be addresses, .*, not "10.0.0.300"\.$/,
+      /^--trust-proxy must be comma-separated addresses, .*, not "10.0.0.300"\.$/,
     ],
-    [["--origins", "example.com"], {}, /^--origins must be origins like .*, not "example.com"\.$/],
+    [
+      ["--origins", "example.com"],
+      {},
+      /^--origins must be comma-separated origins such as .*, not "example.com"\.$/,
+    ],
     [["--origins", "https://example.com/"], {}, /^--origins must be .*, not "https:\/\/example.com\/"\.$/],
     [["--origins", "https://a.example,"], {}, /^--origins must be .*, not ""\.$/],
     ...[
@@ -97,7 +101,7 @@ describe("one sentence names what is wrong with a setting:", () => {
       (proxy): Case => [
         ["--trust-proxy", proxy],
         {},
-        /^--trust-proxy must be addresses, [^\n]*, not "[^\n]*"\.$/,
+        /^--trust-proxy must be comma-separated addresses, [^\n]*, not "[^\n]*"\.$/,
       ],
     ),
     ...[

@@ -40,7 +40,7 @@ const ended = (logs: Record<string, unknown>[]) =>
 
 describe("one who does not read what it is sent", () => {
   test("is ended when too much waits, over both transports, and the others hear on", async (t) => {
-    const { url, logs } = await startServer(t, { outboxMaxBytes: 200_000, eventsBurst: 10_000 });
+    const { url, logs } = await startServer(t, { sendQueueMaxBytes: 200_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
     const bob = await enter(t, url, "bob", "lobby");
     await stalled(t, url, "lobby");
@@ -59,7 +59,7 @@ describe("one who does not read what it is sent", () => {
 
   test("is ended when little waits for long, over both transports", async (t) => {
     const { url, logs } = await startServer(t, {
-      outboxAgeMs: 500,
+      sendQueueAgeMs: 500,
       pingIntervalMs: 100,
       pingTimeoutMs: 60_000,
     });
@@ -75,7 +75,7 @@ describe("one who does not read what it is sent", () => {
   });
 
   test("is ended before others who leave less, when all together leave too much", async (t) => {
-    const bounds = { memoryMaxBytes: 3_000_000, outboxMaxBytes: 100_000_000, eventsBurst: 10_000 };
+    const bounds = { memoryMaxBytes: 3_000_000, sendQueueMaxBytes: 100_000_000, eventsBurst: 10_000 };
     const { url, logs } = await startServer(t, bounds);
     const ann = await connect(t, url, { auth: { userId: "ann", room: ["much", "little"] } });
     const [little, much] = [await openPolling(url, "userId=little"), await openPolling(url, "userId=much")];
@@ -89,7 +89,7 @@ describe("one who does not read what it is sent", () => {
   });
 
   test("comes back by itself when it reads again", async (t) => {
-    const { url, logs } = await startServer(t, { outboxMaxBytes: 100_000, eventsBurst: 10_000 });
+    const { url, logs } = await startServer(t, { sendQueueMaxBytes: 100_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
     const options = { query: { userId: "sleeper", room: "lobby" }, reconnectionDelay: 10 };
     const sleeper = new Member(client(t, url, options));
@@ -107,8 +107,8 @@ describe("one who does not read what it is sent", () => {
 
   test("is not who reads slowly", async (t) => {
     const { url, logs } = await startServer(t, {
-      outboxMaxBytes: 400_000,
-      outboxAgeMs: 400,
+      sendQueueMaxBytes: 400_000,
+      sendQueueAgeMs: 400,
       eventsBurst: 10_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
@@ -128,7 +128,7 @@ describe("one who does not read what it is sent", () => {
 
 test("one whose answer to a ping is behind much that it reads is not taken for lost", async (t) => {
   const { url, app, logs } = await startServer(t, {
-    outboxMaxBytes: 20_000_000,
+    sendQueueMaxBytes: 20_000_000,
     pingIntervalMs: 100,
     pingTimeoutMs: 1_500,
   });
@@ -139,7 +139,8 @@ test("one whose answer to a ping is behind much that it reads is not taken for l
     setTimeout(() => raw.ws.resume(), 30);
   });
   const count = 130;
-  for (let n = 0; n < count; n++) app.roomcast.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
+  for (let n = 0; n < count; n++)
+    app.roomcast.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
   await raw.receives(new RegExp(`${count - 1} xxx`));
   assert.deepEqual(
     logs.filter(({ msg }) => msg === "disconnected"),
@@ -162,9 +163,9 @@ describe("one who polls and does not read the answers", () => {
 
   test("is given no second answer before it has taken the first, and is ended by the bound", async (t) => {
     const { url, logs, app } = await startServer(t, {
-      outboxMaxBytes: 8_000_000,
+      sendQueueMaxBytes: 8_000_000,
       eventsBurst: 10_000,
-      outboxAgeMs: 1_000,
+      sendQueueAgeMs: 1_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=blind&room=lobby");
@@ -202,7 +203,7 @@ describe("one who polls and does not read the answers", () => {
   });
 
   test("is ended at once when it polls again", async (t) => {
-    const bounds = { outboxMaxBytes: 8_000_000, eventsBurst: 10_000 };
+    const bounds = { sendQueueMaxBytes: 8_000_000, eventsBurst: 10_000 };
     const { url, app } = await startServer(t, bounds);
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=blind&room=lobby");
@@ -252,7 +253,7 @@ describe("the memory of the process, as the operating system counts it,", () => 
           "--ping-timeout",
           "60000",
           // So that it is the bound on all that counts.
-          "--outbox-max",
+          "--send-queue-max",
           "1000000000",
         ],
         ...["--events-per-second", "1000000", "--events-burst", "1000000"],
@@ -293,7 +294,7 @@ describe("why a client of socket.io was ended, it hears as", () => {
     test(`${heard}: ${reason} over ${transport}`, async (t) => {
       const bounds =
         reason === "slow consumer"
-          ? { outboxMaxBytes: 100_000, eventsBurst: 10_000 }
+          ? { sendQueueMaxBytes: 100_000, eventsBurst: 10_000 }
           : { eventsPerSecond: 1, eventsBurst: 1 };
       const { url, logs } = await startServer(t, bounds);
       const ann = await enter(t, url, "ann", "lobby");

@@ -31,7 +31,7 @@ export interface RoomcastOptions extends Partial<RoomSettings> {
   eventsPerSecond?: number;
   /** Events a connection may send at once after a silence. @defaultValue 1000 */
   eventsBurst?: number;
-  /** Sustained rate of bytes read from a connection, per second; the rest is read later. @defaultValue 1000000 */
+  /** Sustained rate of bytes read from a connection, per second; the rest is read later. @defaultValue 2000000 */
   bytesPerSecond?: number;
   /** Connections in all; further ones are refused with status 503 (`server_full`). @defaultValue 10000 */
   maxConnections?: number;

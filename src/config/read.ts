@@ -126,7 +126,7 @@ function filled<T extends RoomSettings>(
     throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
   // The default is not refused: whoever chooses a small payload has shorter texts in mind.
   const textBytes = longestCharBytes * settings.maxTextChars;
-  for (const bound of ["maxPayloadBytes", "outboxMaxBytes"] as const) {
+  for (const bound of ["maxPayloadBytes", "sendQueueMaxBytes"] as const) {
     if (settings.maxTextChars === facts.maxTextChars?.default || textBytes < settings[bound]) continue;
     const [text, larger] = [sourceOf("maxTextChars"), sourceOf(bound)];
     throw new SettingError(

@@ -21,7 +21,7 @@ export const sparePackets = 1_000;
 export const tcpConnections = (sessions: number): number => 2 * sessions + 100;
 
 /** The time a client has to take an answer that is no answer to a poll, in milliseconds: more than a poller's. */
-export const answerTimeMs = (outboxAgeMs: number): number => Math.min(2 * outboxAgeMs, longestTimerMs);
+export const answerTimeMs = (sendQueueAgeMs: number): number => Math.min(2 * sendQueueAgeMs, longestTimerMs);
 
 /** How often the same thing about the same address is logged, in milliseconds. */
 export const logRepeatMs = 5_000;

@@ -5,8 +5,8 @@ import type { Polling } from "./polling.ts";
 /** What may wait, in bytes and milliseconds. */
 export interface BacklogBounds {
   /** For one connection. */
-  outboxMaxBytes: number;
-  outboxAgeMs: number;
+  sendQueueMaxBytes: number;
+  sendQueueAgeMs: number;
   /** For all together. */
   memoryMaxBytes: number;
 }
@@ -29,7 +29,7 @@ const longestPauseMs = 500;
 /** Senders wait for one client no longer than this before it has caught up. */
 const longestCatchUpMs = 5_000;
 
-/** Beyond so many times `outboxMaxBytes` a client must take something within a shorter time, and get below it in the end. */
+/** Beyond so many times `sendQueueMaxBytes` a client must take something within a shorter time, and get below it in the end. */
 const excessFactor = 8;
 const longestExcessSilenceMs = 2_000;
 const longestExcessMs = 5_000;
@@ -93,7 +93,7 @@ export class Backlog {
     if (!this.#behind.has(connection)) {
       this.#behind.set(connection, { since: this.#now, hasTaken: this.#hasJustTaken(connection) });
     }
-    if (pendingBytes(connection) > this.#bounds.outboxMaxBytes / 2) this.#pressing = connection;
+    if (pendingBytes(connection) > this.#bounds.sendQueueMaxBytes / 2) this.#pressing = connection;
     this.#unweighed += bytes;
     // Often enough that the bound is not passed by much, seldom enough to cost little.
     if (this.#unweighed <= this.#bounds.memoryMaxBytes / 64 || this.#weighing) return;
@@ -114,7 +114,7 @@ export class Backlog {
       else this.#behind.set(connection, { since: this.#now, hasTaken: true });
       keepAlive(connection);
     }
-    if (behind?.pressingSince === undefined || bytes > this.#bounds.outboxMaxBytes / 4) return;
+    if (behind?.pressingSince === undefined || bytes > this.#bounds.sendQueueMaxBytes / 4) return;
     behind.pressingSince = undefined;
     this.onCaughtUp(connection);
   }
@@ -146,7 +146,7 @@ export class Backlog {
   isPressing(connection: EngineSocket): boolean {
     const behind = this.#behind.get(connection);
     if (behind?.pressingSince === undefined || !behind.hasTaken || !isThere(connection)) return false;
-    if (pendingBytes(connection) <= this.#bounds.outboxMaxBytes / 4) return false;
+    if (pendingBytes(connection) <= this.#bounds.sendQueueMaxBytes / 4) return false;
     return this.#now - behind.since <= longestPauseMs && this.#now - behind.pressingSince <= longestCatchUpMs;
   }
 
@@ -157,13 +157,13 @@ export class Backlog {
   mustCatchUp(sender: EngineSocket): boolean {
     const behind = this.#behind.get(sender);
     if (!behind || !isThere(sender)) return false;
-    const { outboxMaxBytes } = this.#bounds;
+    const { sendQueueMaxBytes } = this.#bounds;
     const bytes = pendingBytes(sender);
-    if (bytes <= outboxMaxBytes / (behind.pressingSince === undefined ? 2 : 4)) return false;
+    if (bytes <= sendQueueMaxBytes / (behind.pressingSince === undefined ? 2 : 4)) return false;
     behind.pressingSince ??= this.#now;
     const patienceMs = behind.hasTaken ? longestSilenceMs : longestAbsenceMs;
     if (this.#now - behind.since <= patienceMs) return true;
-    if (bytes > outboxMaxBytes) this.#end(sender);
+    if (bytes > sendQueueMaxBytes) this.#end(sender);
     return false;
   }
 
@@ -212,10 +212,10 @@ export class Backlog {
   }
 
   #isSlow(behind: Behind, bytes: number): boolean {
-    const { outboxMaxBytes, outboxAgeMs } = this.#bounds;
-    if (this.#now % ageEveryMs === 0 && this.#now - behind.since > outboxAgeMs) return true;
-    if (bytes > outboxMaxBytes && !this.#reads(behind)) return true;
-    if (bytes <= excessFactor * outboxMaxBytes) {
+    const { sendQueueMaxBytes, sendQueueAgeMs } = this.#bounds;
+    if (this.#now % ageEveryMs === 0 && this.#now - behind.since > sendQueueAgeMs) return true;
+    if (bytes > sendQueueMaxBytes && !this.#reads(behind)) return true;
+    if (bytes <= excessFactor * sendQueueMaxBytes) {
       behind.overSince = undefined;
       return false;
     }

@@ -88,9 +88,9 @@ export class Engine extends Server {
     const most = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
     this.flood = new Flood(most, (connection) => end(connection, "rate limited"));
     this.onEnding = onEnding;
-    this.longestBatchBytes = bounds.outboxMaxBytes;
+    this.longestBatchBytes = bounds.sendQueueMaxBytes;
     this.backlog = new Backlog(bounds, (connection) => end(connection, "slow consumer"));
-    this.pacer = new Pacer(this.backlog, bounds.outboxMaxBytes, this.opts.pingTimeout ?? 0);
+    this.pacer = new Pacer(this.backlog, bounds.sendQueueMaxBytes, this.opts.pingTimeout ?? 0);
     this.on("newListener", (event) => {
       if (observing.has(event)) this.observed = true;
     });

@@ -15,7 +15,7 @@ const turnWorkBytes = 32_000_000;
 export const copyBytes = 64;
 
 /**
- * A connection waits for slow readers only if it sends much: beyond a burst and a rate, both parts of `outboxMaxBytes`.
+ * A connection waits for slow readers only if it sends much: beyond a burst and a rate, both parts of `sendQueueMaxBytes`.
  * Else one who reads slowly, with a friend who fills its backlog, could hold up whoever says a word in its rooms.
  */
 const quietBurstPart = 1 / 16;
@@ -77,11 +77,11 @@ export class Pacer {
   readonly #quietBounds: PaceBounds;
 
   /** @param pingTimeoutMs a client that is held back hears from the server, and is heard, within that time */
-  constructor(backlog: Backlog, outboxMaxBytes: number, pingTimeoutMs: number) {
+  constructor(backlog: Backlog, sendQueueMaxBytes: number, pingTimeoutMs: number) {
     this.#backlog = backlog;
     this.#quietBounds = {
-      burstBytes: outboxMaxBytes * quietBurstPart,
-      bytesPerSecond: outboxMaxBytes * quietRatePart,
+      burstBytes: sendQueueMaxBytes * quietBurstPart,
+      bytesPerSecond: sendQueueMaxBytes * quietRatePart,
     };
     this.#maxHoldMs = Math.min(longestHoldMs, pingTimeoutMs / 2);
     backlog.onCaughtUp = (reader) => this.#release(reader);

@@ -85,7 +85,7 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
     onRefused: (address) => closeTcp("too many connections", address),
   });
   await listenOnOneAddress(app.server);
-  const files = await clientFiles(path, app.log, answerTimeMs(options.outboxAgeMs));
+  const files = await clientFiles(path, app.log, answerTimeMs(options.sendQueueAgeMs));
   const refusalOf = (request: EngineRequest) => {
     const refusal = gate.refusal(request);
     if (!refusal) return undefined;

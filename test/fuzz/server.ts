@@ -22,8 +22,8 @@ const options: RoomcastOptions = {
   pingTimeoutMs: 5_000,
   handshakeTimeoutMs: 2_000,
   maxPayloadBytes: maxPacketBytes,
-  outboxMaxBytes: 400_000,
-  outboxAgeMs: 5_000,
+  sendQueueMaxBytes: 400_000,
+  sendQueueAgeMs: 5_000,
   maxConnectionsPerAddress: 10_000,
   // Thousands of connections are left open at a time, and the healthy clients need some too.
   maxConnections: 100_000,

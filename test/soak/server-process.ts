@@ -10,14 +10,14 @@ import { freePort } from "../support/proxy.ts";
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /**
- * Bounds so low that the clients meet them all the time. A silent client exceeds `outbox-age` before `ping-timeout`,
+ * Bounds so low that the clients meet them all the time. A silent client exceeds `send-queue-age` before `ping-timeout`,
  * so that it is known which of the two ends it. A handshake may wait long for its room to be free.
  */
 export const settings = {
   "events-per-second": 50,
   "events-burst": 100,
-  "outbox-max": 200_000,
-  "outbox-age": 5_000,
+  "send-queue-max": 200_000,
+  "send-queue-age": 5_000,
   "memory-max": 256_000_000,
   "ping-interval": 3_000,
   "ping-timeout": 15_000,
