@@ -1,4 +1,5 @@
 import type { KeyLog } from "./auth/key-set.ts";
+import type { Authenticator } from "./auth/permissions.ts";
 import { tokenVerifier } from "./auth/tokens.ts";
 import type { RoomSettings } from "./config/settings.ts";
 import { disconnectReasons, refusals } from "./errors.ts";
@@ -16,6 +17,9 @@ import { Rooms } from "./rooms/rooms.ts";
 export interface Core {
   /** One for each namespace. */
   readonly dispatchers: readonly Dispatcher[];
+  /** Undefined where no token is required. */
+  readonly authenticator: Authenticator | undefined;
+  readonly rateLimiter: RateLimiter;
   readonly metrics: Metrics;
   readonly health: Health;
   readonly log: RepeatLog;
@@ -24,7 +28,8 @@ export interface Core {
 /** @throws {SettingError} for keys that cannot be read */
 export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Core {
   const { maxTextChars, maxRooms, eventsPerSecond, eventsBurst, handlerTimeoutMs } = settings;
-  const setup = { maxTextChars, authenticator: tokenVerifier(settings, logger) };
+  const authenticator = tokenVerifier(settings, logger);
+  const setup = { maxTextChars, authenticator };
   const namespaces = [
     root({ ...setup, rooms: new Rooms("/", { maxRooms }) }),
     chat({ ...setup, rooms: new Rooms("/chat", { maxRooms }) }),
@@ -44,7 +49,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
     rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.roomCount]),
     deliveries: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.delivered]),
   });
-  return { dispatchers, metrics, health, log };
+  return { dispatchers, authenticator, rateLimiter, metrics, health, log };
 }
 
 /** Stops the timers of a core, and writes what its log still holds. */

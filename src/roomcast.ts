@@ -8,10 +8,10 @@ import type { RoomSettings } from "./config/settings.ts";
 import { type Core, closeCore, createCore } from "./core.ts";
 import type { Health } from "./ops/health.ts";
 import { socketio } from "./socketio/plugin.ts";
-import type { SocketIOServer } from "./socketio/server.ts";
+import type { ApplicationServer } from "./socketio/server.ts";
 
 export type { RoomcastOptions } from "./config/options.ts";
-export type { SocketIOServer } from "./socketio/server.ts";
+export type { ApplicationServer, SocketData } from "./socketio/server.ts";
 
 /** What the plugin adds to an app, as `app.roomcast`. */
 export interface Roomcast {
@@ -22,7 +22,7 @@ export interface Roomcast {
    * @example
    * app.roomcast.io.of("/game").on("connection", (socket) => socket.on("move", (to) => socket.emit("moved", to)));
    */
-  readonly io: SocketIOServer;
+  readonly io: ApplicationServer;
   /** Everything that roomcast counts, a registry of prom-client to be served where the app sees fit. */
   readonly metrics: Registry;
   /** Whether the server is ready for more clients, and if not, why. */
@@ -66,7 +66,7 @@ export async function serve(app: FastifyInstance, settings: RoomSettings): Promi
   app.addHook("onClose", async () => closeCore(core));
   const { dispatchers, metrics, health } = core;
   const decoration: Roomcast = {
-    io,
+    io: io as unknown as ApplicationServer,
     metrics: metrics.registry,
     health,
     async drain() {

@@ -5,31 +5,15 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import {
-  type CryptoKey,
-  exportJWK,
-  exportSPKI,
-  generateKeyPair,
-  type JWTPayload,
-  SignJWT,
-  UnsecuredJWT,
-} from "jose";
+import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 import type { Authenticator, Permissions } from "../src/auth/permissions.ts";
 import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
 import { coreOf } from "../src/roomcast.ts";
 import { type ClientOptions, client, connect, enter, next } from "./support/client.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
+import { authSecret, now, secret, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
-
-const authSecret = "a secret of no less than 32 characters";
-const secret = new TextEncoder().encode(authSecret);
-const now = () => Math.floor(Date.now() / 1_000);
-
-/** A token of HS256, valid for a minute unless its claims say otherwise. */
-function token(claims: JWTPayload = {}, key: Uint8Array = secret, alg = "HS256"): Promise<string> {
-  return new SignJWT({ sub: "ann", exp: now() + 60, ...claims }).setProtectedHeader({ alg }).sign(key);
-}
 
 /** What a client is told that is turned away. */
 async function turnedAway(t: TestContext, url: string, options: ClientOptions) {

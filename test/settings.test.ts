@@ -176,6 +176,17 @@ test("the plugin's options are checked as the command's settings are", () => {
   assert.throws(() => readOptions({ maxRoom: 3 }), /option maxRoom does not exist; did you mean maxRooms\?$/);
   assert.throws(() => readOptions({ "ping-interval": 3 }), /did you mean pingIntervalMs\?/);
   assert.equal(readOptions({ maxRooms: 3 }).maxRooms, 3);
+  const origins = ["https://a.example", "https://b.example"];
+  assert.deepEqual(readOptions({ origins }).origins, origins);
+  assert.deepEqual(readOptions({ origins: origins.join(", ") }).origins, origins);
+  assert.throws(
+    () => readOptions({ origins: 7 }),
+    /option origins must be an array of origins such as .*, not 7/,
+  );
+  assert.throws(
+    () => readOptions({ publicNamespaces: ["game"] }),
+    /must be an array of namespaces .*, not "game"/,
+  );
 });
 
 test("help lists every setting with its meaning and its default", async (t) => {

@@ -1,10 +1,15 @@
 import type { RoomSettings } from "./settings.ts";
 
+/** Lists may be given as one string, with commas between the items. */
+type GivenSettings = {
+  [Name in keyof RoomSettings]: RoomSettings[Name] extends string[] ? string[] | string : RoomSettings[Name];
+};
+
 /**
  * The options of the Fastify plugin. All are optional; `configuration.md` in the documentation lists the same
  * settings as flags and variables. An option that does not exist or is out of bounds fails the registration.
  */
-export interface RoomcastOptions extends Partial<RoomSettings> {
+export interface RoomcastOptions extends Partial<GivenSettings> {
   /** Time between two heartbeats to a client, in milliseconds. @defaultValue 25000 */
   pingIntervalMs?: number;
   /** Time a client has to answer a heartbeat, in milliseconds. @defaultValue 20000 */
@@ -55,13 +60,13 @@ export interface RoomcastOptions extends Partial<RoomSettings> {
    *
    * @defaultValue none
    */
-  trustProxy?: string[];
+  trustProxy?: string[] | string;
   /**
    * Other web origins whose pages may connect: `https://app.example.com`, `https://*.example.com`, or `*` for all.
    *
    * @defaultValue none: only pages of this server
    */
-  origins?: string[];
+  origins?: string[] | string;
   /** Secret key of the tokens (HS256), at least 32 characters. With it, every connection must present a token. */
   authSecret?: string;
   /** Public keys of the tokens: the URL or file of a JSON Web Key Set (RFC 7517). Not together with `authSecret`. */
@@ -82,5 +87,5 @@ export interface RoomcastOptions extends Partial<RoomSettings> {
    *
    * @defaultValue none
    */
-  publicNamespaces?: string[];
+  publicNamespaces?: string[] | string;
 }

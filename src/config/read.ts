@@ -3,7 +3,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { SettingError } from "../errors.ts";
 import { closest } from "./closest.ts";
 import { isKeySource, isProxy } from "./formats.ts";
-import { RoomSettings, Settings } from "./settings.ts";
+import { type CommonSettings, RoomSettings, Settings } from "./settings.ts";
 
 /** What a schema says of its setting. */
 interface Facts {
@@ -16,6 +16,7 @@ interface Facts {
   maximum?: number;
 }
 const facts = Settings.properties as object as Record<string, Facts>;
+const optionFacts = RoomSettings.properties as object as Record<string, Facts>;
 
 const units = { Ms: " of milliseconds", Bytes: " of bytes", Chars: " of characters" };
 
@@ -41,7 +42,7 @@ export interface SettingRow {
 export const settingRows: readonly SettingRow[] = Object.entries(facts).map(([name, fact]) => ({
   flag: flagOf(name),
   variable: variableOf(name),
-  expected: expected(name, fact),
+  expected: expected(name, fact, "comma-separated"),
   default: fact.default === undefined || Array.isArray(fact.default) ? "none" : String(fact.default),
   description: fact.description,
 }));
@@ -65,7 +66,10 @@ export function readSettings(args: string[], env: Record<string, string | undefi
     given[name] = parsed(value, fact);
     sources[name] = flag === undefined ? variableOf(name) : `--${flagOf(name)}`;
   }
-  const settings = filled(validSettings, given, (name) => sources[name] ?? `--${flagOf(name)}`);
+  const settings = filled(validSettings, given, {
+    sourceOf: (name) => sources[name] ?? `--${flagOf(name)}`,
+    expects: (name) => expected(name, facts[name] as Facts, "comma-separated"),
+  });
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined))
     throw new SettingError("--tls-cert and --tls-key go together: give both, or neither.");
   return settings;
@@ -77,7 +81,14 @@ export function readSettings(args: string[], env: Record<string, string | undefi
  * @throws {SettingError} for an option that does not exist, a value that is out of bounds, or two that contradict
  */
 export function readOptions(options: object): RoomSettings {
-  return filled(validRoomSettings, options as Record<string, unknown>, (name) => `roomcast's option ${name}`);
+  const given = Object.entries(options).map(([name, value]) => {
+    const fact = optionFacts[name];
+    return [name, fact?.type === "array" && typeof value === "string" ? parsed(value, fact) : value];
+  });
+  return filled(validRoomSettings, Object.fromEntries(given), {
+    sourceOf: (name) => `roomcast's option ${name}`,
+    expects: (name) => expected(name, optionFacts[name] as Facts, "an array of"),
+  });
 }
 
 function readFlags(args: string[]): Map<string, string> {
@@ -114,14 +125,21 @@ function parsed(value: string, { type, minimum }: Facts): unknown {
   return minimum !== undefined && /^\d+$/.test(value) ? Number(value) : value;
 }
 
-function filled<T extends RoomSettings>(
+/** How settings are spoken of, to whoever gave them. */
+interface Wording {
+  sourceOf(name: string): string;
+  expects(name: string): string;
+}
+
+function filled<T extends CommonSettings>(
   valid: ValidateFunction<T>,
   given: Readonly<Record<string, unknown>>,
-  sourceOf: (name: string) => string,
+  wording: Wording,
 ): T {
+  const { sourceOf } = wording;
   for (const name of asksForTokens) mustNotBeEmpty(given, name, sourceOf);
   const settings: unknown = { ...given };
-  if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, sourceOf);
+  if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, wording);
   if (settings.maxTextChars >= settings.maxPayloadBytes)
     throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
   // The default is not refused: whoever chooses a small payload has shorter texts in mind.
@@ -162,7 +180,7 @@ function mustNotBeEmpty(
 function refused(
   [{ params, instancePath }]: [ErrorObject],
   given: Readonly<Record<string, unknown>>,
-  sourceOf: (name: string) => string,
+  { sourceOf, expects }: Wording,
 ): SettingError {
   const { additionalProperty: unknown } = params;
   if (unknown) {
@@ -172,15 +190,19 @@ function refused(
   const [, name = "", index] = instancePath.split("/");
   const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
   const shown = typeof value === "string" ? JSON.stringify(value) : value;
-  const wanted = expected(name, facts[name] as Facts);
   // A key or password is not for a terminal or a log, however wrong it is.
   const isSecret = name === "authSecret" || (name === "authJwks" && String(value).includes("@"));
-  return new SettingError(`${sourceOf(name)} must be ${wanted}${isSecret ? "" : `, not ${shown}`}.`);
+  return new SettingError(`${sourceOf(name)} must be ${expects(name)}${isSecret ? "" : `, not ${shown}`}.`);
 }
 
-function expected(name: string, { title, enum: choices, minimum, maximum }: Facts): string {
+/** @param list how the items of a list are given */
+function expected(
+  name: string,
+  { title, type, enum: choices, minimum, maximum }: Facts,
+  list: string,
+): string {
   if (choices) return `one of ${choices.join(", ")}`;
-  if (minimum === undefined) return String(title);
+  if (minimum === undefined) return type === "array" ? `${list} ${title}` : String(title);
   const unit = Object.entries(units).find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
   return `a whole number${unit} from ${minimum} to ${maximum}`;
 }

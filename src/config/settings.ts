@@ -24,7 +24,7 @@ const list = (title: string, description: string, item: TSchema) =>
 
 const port = { minimum: 0, maximum: 65_535 };
 
-/** The settings of the rooms and of Socket.IO, which the Fastify plugin takes as its options. */
+/** The settings that the command and the Fastify plugin have in common. */
 const roomSettings = {
   pingIntervalMs: milliseconds("Time between heartbeats", 25_000),
   pingTimeoutMs: milliseconds("Time a client has to answer a heartbeat", 20_000),
@@ -64,12 +64,12 @@ const roomSettings = {
     128_000_000,
   ),
   trustProxy: list(
-    "comma-separated addresses, networks, loopback, linklocal or uniquelocal",
+    "addresses, networks, loopback, linklocal or uniquelocal",
     "Proxies whose X-Forwarded-For header is trusted",
     Type.String({ format: "proxy" }),
   ),
   origins: list(
-    "comma-separated origins such as https://app.example.com or https://*.example.com; or *",
+    "origins such as https://app.example.com or https://*.example.com; or *",
     "Other web origins whose pages may connect",
     Type.String({ pattern: "^(\\*|null|[a-z][a-z0-9+.-]*://(\\*\\.)?[^\\s/*,@?#]+)$" }),
   ),
@@ -92,8 +92,20 @@ const roomSettings = {
   drainTimeMs: milliseconds("Time over which disconnects are spread at shutdown", 500, 0),
 };
 
-export const RoomSettings = Type.Object(roomSettings, { additionalProperties: false });
+/** The settings of the rooms, and what matters only to an application that has namespaces of its own. */
+export const RoomSettings = Type.Object(
+  {
+    ...roomSettings,
+    publicNamespaces: list(
+      "namespaces such as /status",
+      "Namespaces of the application that need no token where tokens are required",
+      Type.String({ pattern: "^/[^,\\s]+$" }),
+    ),
+  },
+  { additionalProperties: false },
+);
 export type RoomSettings = Static<typeof RoomSettings>;
+export type CommonSettings = Omit<RoomSettings, "publicNamespaces">;
 
 /** Every setting of the command. */
 export const Settings = Type.Object({

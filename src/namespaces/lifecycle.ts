@@ -121,6 +121,7 @@ function sayLast(
 /** Tells a member when its token expires, and ends it when the grace period is over without a new token. */
 export function watchExpiry(member: Member, graceMs: number): void {
   clearTimeout(member.expiry);
+  if (member.permissions) member.session.permissions = member.permissions;
   if (member.permissions?.expiresAt === undefined) return;
   const leftMs = Math.max(0, member.permissions.expiresAt - Date.now());
   const expired = () => {

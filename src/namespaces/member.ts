@@ -10,6 +10,8 @@ export interface Session {
   readonly address: string;
   /** The rate limit of all its events together; undefined until it has sent one. */
   bucket: Bucket | undefined;
+  /** What its newest token allows, on whichever namespace it came. */
+  permissions?: Permissions;
   /** The number of handshakes with namespaces. */
   handshakes: number;
   /** Ends the connection on every namespace. */

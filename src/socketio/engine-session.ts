@@ -1,3 +1,4 @@
+import type { Permissions } from "../auth/permissions.ts";
 import type { DisconnectReason } from "../errors.ts";
 import type { Bucket } from "../limits/rate-limiter.ts";
 import type { Session } from "../namespaces/member.ts";
@@ -6,6 +7,7 @@ import type { Visitor } from "./gate.ts";
 /** An Engine.IO session as the dispatcher sees it: one client, on any number of namespaces. */
 export class EngineSession implements Session {
   bucket: Bucket | undefined;
+  declare permissions?: Permissions;
   readonly #visitor: Visitor;
   readonly #close: (reason: DisconnectReason) => void;
 

@@ -129,6 +129,8 @@ export interface ClientInternals {
 export interface NamespaceInternals {
   /** Called to enter it; replaced, since it builds `socket.handshake` of what is left of the request. */
   _add(client: ClientInternals, ...rest: unknown[]): Promise<unknown>;
+  /** Middleware, of which ours comes first. A namespace made by a pattern begins with that of the pattern. */
+  _fns: unknown[];
 }
 
 /** socket.io's Socket. */

@@ -16,12 +16,15 @@ import { EngineSession } from "./engine-session.ts";
 import { Gate, type GateOptions } from "./gate.ts";
 import type { EngineRequest } from "./internals.ts";
 import { mount } from "./mount.ts";
+import { guardOwnNamespaces } from "./own-namespaces.ts";
 import { createServer, type ServerOptions, type SocketIOClient, type SocketIOServer } from "./server.ts";
 
 const path = "/socket.io/";
 
 export interface SocketIOOptions extends Omit<ServerOptions, "namespaces">, GateOptions {
   core: Core;
+  /** Namespaces of the application that need no token where tokens are required. */
+  publicNamespaces: readonly string[];
 }
 
 /** What the Socket.IO gateway gives to whoever registers it. */
@@ -59,10 +62,8 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
     const nsp = io.of(dispatcher.namespace.name);
     new SocketIOGateway(nsp, dispatcher, { sessionOf, isShuttingDown, empty });
   }
-  // A namespace of the application's own; those above exist already.
-  io.on("new_namespace", (nsp) => {
-    nsp.on("connection", (socket) => socket.on("disconnect", () => empty.left(socket as SocketIOClient)));
-  });
+  const { core, publicNamespaces } = options;
+  guardOwnNamespaces(io, { core, publicNamespaces, sessionOf, empty });
   const addresses = new Addresses(options.trustProxy);
   const gate = new Gate(options, addresses, health);
   const refuse = (code: RefusalCode) => metrics.refusals.add([code]);

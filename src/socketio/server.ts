@@ -1,4 +1,4 @@
-import { type Namespace, Server, type Socket } from "socket.io";
+import { type DefaultEventsMap, type Namespace, Server, type Socket } from "socket.io";
 import { Encoder } from "socket.io-parser";
 import type { DisconnectReason } from "../errors.ts";
 import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits/numbers.ts";
@@ -13,6 +13,18 @@ import { withRequest } from "./request.ts";
 type ClientEvents = Record<string, (...args: unknown[]) => void>;
 
 export type SocketIOServer = Server<ClientEvents, ServerEvents>;
+
+/** What is known of a client in a namespace of the application: what its token says, where it had to present one. */
+export interface SocketData {
+  userId?: string;
+  /** The rooms that it may be in on `/` and `/chat`; all of them where undefined. */
+  rooms?: readonly string[];
+  /** Milliseconds since the epoch. */
+  expiresAt?: number;
+}
+
+/** The server as an application has it, with events of its own in namespaces of its own. */
+export type ApplicationServer = Server<DefaultEventsMap, DefaultEventsMap, DefaultEventsMap, SocketData>;
 export type SocketIOClient = Socket<ClientEvents, ServerEvents>;
 export type SocketIONamespace = Namespace<ClientEvents, ServerEvents>;
 
