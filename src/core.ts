@@ -3,6 +3,7 @@ import type { Authenticator } from "./auth/permissions.ts";
 import { tokenVerifier } from "./auth/tokens.ts";
 import type { RoomSettings } from "./config/settings.ts";
 import { disconnectReasons, refusals } from "./errors.ts";
+import { Admission } from "./limits/admission.ts";
 import { overloadDelayMs } from "./limits/numbers.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
 import { chat, root } from "./namespaces/builtin.ts";
@@ -20,6 +21,7 @@ export interface Core {
   /** Undefined where no token is required. */
   readonly authenticator: Authenticator | undefined;
   readonly rateLimiter: RateLimiter;
+  readonly admission: Admission;
   readonly metrics: Metrics;
   readonly health: Health;
   readonly log: RepeatLog;
@@ -37,6 +39,8 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const metrics = new Metrics();
   const health = new Health();
   health.heed(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
+  const admission = new Admission(settings, () => health.closed);
+  health.heed(() => (admission.isFull ? "as many connections as there may be" : undefined));
   const log = new RepeatLog(logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
   const shared = { handlerTimeoutMs, rateLimiter, metrics, log };
@@ -49,7 +53,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
     rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.roomCount]),
     deliveries: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.delivered]),
   });
-  return { dispatchers, authenticator, rateLimiter, metrics, health, log };
+  return { dispatchers, authenticator, rateLimiter, admission, metrics, health, log };
 }
 
 /** Stops the timers of a core, and writes what its log still holds. */

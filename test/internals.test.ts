@@ -7,9 +7,10 @@ import { Socket as EngineSocket, Server as StockEngine } from "engine.io";
 import { Namespace, type Server } from "socket.io";
 import { Decoder } from "socket.io-parser";
 import { WebSocketServer } from "ws";
-import { clientsOf, isPayloadValid } from "../src/socketio/internals.ts";
-import { OutboxTransport } from "../src/socketio/outbox.ts";
-import { ReducedRequest } from "../src/socketio/reduced-request.ts";
+import { clientsOf } from "../src/engineio/internals.ts";
+import { ReducedRequest } from "../src/engineio/reduced-request.ts";
+import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
+import { isPayloadValid } from "../src/socketio/internals.ts";
 import { client, connect, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { enterBy, openPolling, openRaw, ways } from "./support/raw.ts";
@@ -26,7 +27,7 @@ const isArray = Array.isArray;
 /** Every field in internals.ts, by its name, and whether a live connection still has it. */
 const internals: Record<string, (live: { io: Server; websocket: Untyped; polling: Untyped }) => unknown> = {
   "engine.io Server#createTransport is called": ({ websocket }) =>
-    websocket.conn.transport instanceof OutboxTransport,
+    websocket.conn.transport instanceof WebSocketTransport,
   ...Object.fromEntries(
     ["handshake", "verify", "handleUpgrade", "emit"].map((name) => [
       `engine.io Server#${name}`,
@@ -79,6 +80,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
   "socket.io Namespace#_add": ({ io }) => isFunction(Reflect.get(Namespace.prototype, "_add")) && io.sockets,
+  "socket.io Namespace#_fns": ({ io }) => isArray(Reflect.get(io.sockets, "_fns")),
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,
   "socket.io Socket#fns": ({ websocket }) => isArray(websocket.fns),
   "socket.io Socket#notifyOutgoingListeners": ({ websocket }) =>
@@ -94,7 +96,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
 };
 
 test(`Node ${process.version} with engine.io and socket.io has every internal that is used`, async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   client(t, url);
   const [websocket] = await arrived;

@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { connect as openTcp } from "node:net";
 import { describe, test } from "node:test";
 import { WebSocket } from "ws";
-import { originIn } from "../src/limits/numbers.ts";
+import { originIn } from "../src/limits/admission.ts";
 import { client, connect, next } from "./support/client.ts";
 import { engineUrl, openPolling } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";

@@ -85,20 +85,6 @@ export class Counts {
   }
 }
 
-/** Whether an origin is in a list of exact ones, of `https://*.example.com` for any below it, or of `*` for all. */
-export function originIn(list: readonly string[], origin: string): boolean {
-  return list.some((allowed) => {
-    const [before, after] = allowed.toLowerCase().split("*.", 2) as [string, string | undefined];
-    if (allowed === "*" || after === undefined) return allowed === "*" || before === origin.toLowerCase();
-    const below = origin.toLowerCase();
-    return (
-      below.startsWith(before) &&
-      below.endsWith(`.${after}`) &&
-      below.length > before.length + after.length + 1
-    );
-  });
-}
-
 /** When each of so many goodbyes is due, in milliseconds from the first, for them to be spread over a time. */
 export function spread(count: number, overMs: number): number[] {
   return Array.from({ length: count }, (_, n) => (n * overMs) / count);

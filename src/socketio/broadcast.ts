@@ -1,9 +1,9 @@
 import type { Adapter } from "socket.io-adapter";
-import type { EngineSocket } from "./engine.ts";
-import { frame, ownMemory } from "./frame.ts";
+import { sendQueueOf } from "../engineio/connection.ts";
+import { frame, ownMemory } from "../engineio/frame.ts";
+import type { EngineSocket, Shared } from "../engineio/session.ts";
+import { copyBytes } from "../limits/pacer.ts";
 import type { IOSocketInternals } from "./internals.ts";
-import { copyBytes, type Pacer } from "./pacer.ts";
-import { outboxOf } from "./session.ts";
 
 export type Packet = Parameters<Adapter["broadcast"]>[0];
 
@@ -17,7 +17,7 @@ export class Broadcast {
   readonly #frame: Buffer;
   #kept: { wsPreEncodedFrame: Buffer[] } | undefined;
   #copies = 0;
-  #pacer: Pacer | undefined;
+  #pacer: Shared["pacer"] | undefined;
   #workBytes = 0;
 
   /** @param text the packet as Socket.IO encodes it */
@@ -31,8 +31,8 @@ export class Broadcast {
     const { client } = socket;
     if (this.#copies++ === 0) this.#begin(client.conn);
     socket.notifyOutgoingListeners(this.#packet);
-    const outbox = outboxOf(client.conn);
-    if (outbox) outbox.push(this.#frame);
+    const queue = sendQueueOf(client.conn);
+    if (queue) queue.push(this.#frame);
     else if (client.conn.transport.name === "polling") client.writeToEngine(this.#encoded, {});
     else {
       this.#kept ??= { wsPreEncodedFrame: [ownMemory(this.#frame)] };
@@ -49,7 +49,7 @@ export class Broadcast {
 
   /** A stock engine, which the tests run beside ours, has no pacer. */
   #begin({ server: { pacer } }: EngineSocket): void {
-    this.#pacer = pacer as Pacer | undefined;
+    this.#pacer = pacer as Shared["pacer"] | undefined;
     this.#workBytes = this.#pacer?.workBytes ?? 0;
   }
 }

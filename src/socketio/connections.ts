@@ -1,4 +1,5 @@
 import { PacketType } from "socket.io-parser";
+import { trim } from "../engineio/internals.ts";
 import { type DisconnectReason, disconnectReasons } from "../errors.ts";
 import type { Dispatcher } from "../namespaces/dispatcher.ts";
 import { type Admission, Member, type Session } from "../namespaces/member.ts";
@@ -9,7 +10,7 @@ import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { encodeRes } from "./encode.ts";
 import { handshakeOf } from "./handshake.ts";
-import { type ClientInternals, type IOSocketInternals, trim } from "./internals.ts";
+import type { ClientInternals, IOSocketInternals } from "./internals.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
 
 /** A client on one of roomcast's namespaces, through Socket.IO. */

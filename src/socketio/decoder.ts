@@ -1,8 +1,8 @@
 import { Decoder } from "socket.io-parser";
+import { ownMemory } from "../engineio/frame.ts";
+import { chunkBytes } from "../engineio/frame-scanner.ts";
+import type { Session } from "../engineio/session.ts";
 import { longestHeadChars, parseFactor } from "../limits/numbers.ts";
-import type { EngineSocket } from "./engine.ts";
-import { ownMemory } from "./frame.ts";
-import { chunkBytes } from "./frame-scanner.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
 import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, unreadEvent } from "./unread.ts";
 
@@ -44,14 +44,14 @@ const unbounded: DecoderBounds = {
  */
 export class FastDecoder extends Decoder {
   readonly #bounds: DecoderBounds;
-  readonly #connection: EngineSocket | undefined;
+  readonly #session: Session | undefined;
   /** A packet whose attachments are coming. */
   declare private awaited?: AwaitedPacket | undefined;
 
-  constructor(bounds: DecoderBounds = unbounded, connection?: EngineSocket) {
+  constructor(bounds: DecoderBounds = unbounded, session?: Session) {
     super();
     this.#bounds = bounds;
-    this.#connection = connection;
+    this.#session = session;
   }
 
   override add(data: unknown): void {
@@ -92,7 +92,7 @@ export class FastDecoder extends Decoder {
       super.add(text);
       return;
     }
-    const awaited = new AwaitedPacket(text, this.#connection);
+    const awaited = new AwaitedPacket(text, this.#session);
     if (text[0] === "5" && !this.#bounds.isApplications(namespaceOf(text))) {
       awaited.skipped = attachmentsOf(text);
       this.awaited = awaited;
@@ -126,13 +126,13 @@ export class FastDecoder extends Decoder {
     const { awaited } = this;
     if (!awaited) return;
     awaited.heldBytes = bytes;
-    this.#connection?.server.inbound.hold(awaited, bytes);
+    this.#session?.shared.inbound.hold(awaited, bytes);
     if (bytes === 0) this.awaited = undefined;
   }
 
   #charge(json: string, nsp: string): void {
-    if (!this.#connection || this.#bounds.isApplications(nsp)) return;
-    this.#connection.transport.charge?.(json.length * (parseFactor - 1));
+    if (!this.#session || this.#bounds.isApplications(nsp)) return;
+    this.#session.transport?.charge(json.length * (parseFactor - 1));
   }
 
   #event(text: string): EventPacket | undefined {
@@ -170,8 +170,8 @@ function isCostly(args: readonly unknown[]): boolean {
   return args.length > mostArguments || args.some((arg) => typeof arg === "object" && arg !== null);
 }
 
-/** The decoder class of a server; `newest` is the connection that a decoder is being made for. */
-export function decoderFor(bounds: DecoderBounds, newest: () => EngineSocket | undefined): typeof Decoder {
+/** The decoder class of a server; `newest` is the session that a decoder is being made for. */
+export function decoderFor(bounds: DecoderBounds, newest: () => Session | undefined): typeof Decoder {
   return class extends FastDecoder {
     constructor() {
       super(bounds, newest());

@@ -2,6 +2,11 @@ import { Server as HttpServer } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { FastifyInstance } from "fastify";
 import type { Core } from "../core.ts";
+import { drain } from "../engineio/drain.ts";
+import { Gate } from "../engineio/gate.ts";
+import type { EngineRequest } from "../engineio/internals.ts";
+import { mount } from "../engineio/mount.ts";
+import { sessionOf as sessionOfConnection } from "../engineio/session.ts";
 import { type RefusalCode, SettingError } from "../errors.ts";
 import { answerTimeMs, tcpConnections } from "../limits/numbers.ts";
 import { Addresses } from "../net/address.ts";
@@ -9,20 +14,17 @@ import { limitConnections } from "../net/connections.ts";
 import { listenOnOneAddress } from "../net/one-address.ts";
 import { clientFiles } from "./client-files.ts";
 import { SocketIOGateway } from "./connections.ts";
-import { drain } from "./drain.ts";
 import { EmptySessions } from "./empty-sessions.ts";
-import { end } from "./engine.ts";
-import { EngineSession } from "./engine-session.ts";
-import { Gate, type GateOptions } from "./gate.ts";
-import type { EngineRequest } from "./internals.ts";
-import { mount } from "./mount.ts";
 import { guardOwnNamespaces } from "./own-namespaces.ts";
 import { createServer, type ServerOptions, type SocketIOClient, type SocketIOServer } from "./server.ts";
 
 const path = "/socket.io/";
 
-export interface SocketIOOptions extends Omit<ServerOptions, "namespaces">, GateOptions {
+export interface SocketIOOptions extends Omit<ServerOptions, "namespaces"> {
   core: Core;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  trustProxy: readonly string[];
+  maxConnectionsPerAddress: number;
   /** Namespaces of the application that need no token where tokens are required. */
   publicNamespaces: readonly string[];
 }
@@ -43,17 +45,10 @@ export interface SocketIO {
 export async function socketio(app: FastifyInstance, options: SocketIOOptions): Promise<SocketIO> {
   if (![HttpServer, HttpsServer].some((Server) => (app.server as object) instanceof Server))
     throw new SettingError("roomcast needs an app of HTTP/1.1: register it in a Fastify app without http2.");
-  const { dispatchers, metrics, health, log } = options.core;
+  const { dispatchers, admission, metrics, health, log } = options.core;
   const namespaces = dispatchers.map(({ namespace }) => namespace);
   const { engine, io } = createServer({ ...options, namespaces }, (reason) => metrics.endings.add([reason]));
-  const sessions = new WeakMap<object, EngineSession>();
-  const sessionOf = ({ conn }: SocketIOClient) => {
-    const known = sessions.get(conn);
-    if (known) return known;
-    const session = new EngineSession(conn as never, (reason) => end(conn as never, reason));
-    sessions.set(conn, session);
-    return session;
-  };
+  const sessionOf = ({ conn }: SocketIOClient) => sessionOfConnection(conn);
   const empty = new EmptySessions(options.handshakeTimeoutMs, (socket) =>
     sessionOf(socket).close("no namespace"),
   );
@@ -64,10 +59,10 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
   }
   const { core, publicNamespaces } = options;
   guardOwnNamespaces(io, { core, publicNamespaces, sessionOf, empty });
-  const addresses = new Addresses(options.trustProxy);
-  const gate = new Gate(options, addresses, health);
+  const { trustProxy } = options;
+  const addresses = new Addresses(trustProxy);
   const refuse = (code: RefusalCode) => metrics.refusals.add([code]);
-  gate.watch(engine, refuse);
+  const gate = new Gate(engine, { admission, addresses, isBehindProxy: trustProxy.length > 0 }, refuse);
   app.server.on("clientError", ({ code }: NodeJS.ErrnoException) => {
     if (code === "ERR_HTTP_REQUEST_TIMEOUT") refuse("handshake_timeout");
   });
@@ -88,7 +83,7 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
   await listenOnOneAddress(app.server);
   const files = await clientFiles(path, app.log, answerTimeMs(options.sendQueueAgeMs));
   const refusalOf = (request: EngineRequest) => {
-    const refusal = gate.refusal(request);
+    const refusal = gate.refusalOf(request);
     if (!refusal) return undefined;
     refuse(refusal.code);
     const { code, message } = refusal;
@@ -103,7 +98,7 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
   metrics.addGateway({
     sessions: () => engine.clientsCount,
     traffic: () => engine.traffic,
-    sendQueues: () => engine.backlog.bytes,
+    sendQueues: () => engine.slowConsumers.bytes,
     inboundBytes: () => engine.inbound.bytes,
   });
   app.addHook("onClose", () => files.close());

@@ -1,13 +1,13 @@
 import { type DefaultEventsMap, type Namespace, Server, type Socket } from "socket.io";
 import { Encoder } from "socket.io-parser";
+import { Engine, type EngineBounds } from "../engineio/engine.ts";
+import { withRequest } from "../engineio/request.ts";
 import type { DisconnectReason } from "../errors.ts";
 import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits/numbers.ts";
 import type { ServerEvents } from "../protocol.ts";
 import { FastAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
-import { Engine, type EngineBounds } from "./engine.ts";
 import type { NamespaceInternals } from "./internals.ts";
-import { withRequest } from "./request.ts";
 
 /** What clients send is unknown until a dispatcher has validated it. */
 type ClientEvents = Record<string, (...args: unknown[]) => void>;

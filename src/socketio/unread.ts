@@ -1,6 +1,6 @@
+import type { Session } from "../engineio/session.ts";
+import type { Unfinished } from "../limits/inbound-memory.ts";
 import { Unread } from "../namespaces/validate.ts";
-import type { EngineSocket } from "./engine.ts";
-import type { Unfinished } from "./inbound.ts";
 import { isPayloadValid } from "./internals.ts";
 
 const event = 2;
@@ -21,17 +21,17 @@ export class AwaitedPacket implements Unfinished {
   heldBytes = 0;
   /** How many attachments are still to be skipped, where nobody wants them. */
   skipped = 0;
-  readonly #connection: EngineSocket | undefined;
+  readonly #session: Session | undefined;
 
-  constructor(head: string, connection: EngineSocket | undefined) {
+  constructor(head: string, session: Session | undefined) {
     // A part of a larger string would keep all of that.
     this.head = Buffer.from(head).toString();
     this.bytes = head.length;
-    this.#connection = connection;
+    this.#session = session;
   }
 
   evict(): void {
-    this.#connection?.server.endUnfinished(this.#connection);
+    this.#session?.close("unfinished packet");
   }
 }
 

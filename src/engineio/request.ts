@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { parse } from "node:querystring";
 import type { EngineRequest, SocketInternals } from "./internals.ts";
-import type { ReducedRequest } from "./reduced-request.ts";
+import { sessionOf } from "./session.ts";
 
 /** More than a client of ours has, and its rooms; the query is kept as long as the connection. */
 const maxKeys = 1_000;
@@ -37,14 +37,11 @@ export function isComplete(request: unknown): request is EngineRequest {
  * Calls Socket.IO while it builds a handshake from the request of a connection. An application may have discarded
  * that request to save memory, as Socket.IO's documentation advises, or have damaged it: then Socket.IO gets ours.
  */
-export function withRequest<T>(
-  connection: SocketInternals & { savedRequest?: ReducedRequest | undefined },
-  build: () => T,
-): T {
-  const { request, savedRequest } = connection;
+export function withRequest<T>(connection: SocketInternals, build: () => T): T {
+  const { request } = connection;
   if (isComplete(request)) return build();
   // Socket.IO copes with none.
-  connection.request = (savedRequest?.unchanged() ?? null) as never;
+  connection.request = (sessionOf(connection)?.request.unchanged() ?? null) as never;
   try {
     return build();
   } finally {

@@ -1,22 +1,20 @@
 import type { Socket } from "engine.io";
 
-/** Where a session's client is, as far as its requests show. */
+/** Where the client of a session is, as far as its requests show. */
 export interface Source {
-  /** The address as the gate counts it. */
+  /** The address as limits count it. */
   address: string;
   /** The foreign origin of its page; undefined for a page of this server, a program, or a browser that sends none. */
   origin?: string | undefined;
 }
 
-type Upgradable = Pick<Socket, "readyState" | "transport" | "upgrading" | "upgraded">;
+/** Where a session's first request came from. */
+export type GuardedSession = Source & {
+  /** It named a foreign origin. */
+  beganNamed?: true;
+};
 
-/** A session, and where its first request came from. */
-export type GuardedSession = Upgradable &
-  Pick<Socket, "protocol"> &
-  Source & {
-    /** Its first request named no foreign origin. */
-    beganUnnamed: boolean;
-  };
+type Upgradable = Pick<Socket, "readyState" | "transport" | "upgrading" | "upgraded">;
 
 /** A later request that names the session. */
 export interface SessionRequest extends Source {
@@ -30,9 +28,13 @@ export interface SessionRequest extends Source {
  * Whether a request may use the session that it names. The session id alone is no proof: the request must come from
  * the same address and origin as the first one, with the same protocol version, and may upgrade it only once.
  */
-export function mayUse(session: GuardedSession, request: SessionRequest): boolean {
-  if (request.isUpgrade && !isUpgradable(session)) return false;
-  if (request.protocol !== session.protocol) return false;
+export function mayUse(
+  session: GuardedSession,
+  connection: Upgradable & Pick<Socket, "protocol">,
+  request: SessionRequest,
+): boolean {
+  if (request.isUpgrade && !isUpgradable(connection)) return false;
+  if (request.protocol !== connection.protocol) return false;
   return isSameAddress(session.address, request.address) && isSameOrigin(session, request);
 }
 
@@ -51,7 +53,7 @@ function isSameAddress(one: string, other: string): boolean {
 
 /** Browsers send no `Origin` when a page polls its own server, but send it when the page posts or upgrades. */
 function isSameOrigin(session: GuardedSession, { origin, mayNameOriginLater }: SessionRequest): boolean {
-  if (origin === undefined) return session.beganUnnamed;
+  if (origin === undefined) return !session.beganNamed;
   if (session.origin === undefined && mayNameOriginLater) session.origin = origin;
   return origin === session.origin;
 }

@@ -1,31 +1,23 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { packetBytes } from "./backlog.ts";
+import { ByteRate } from "../limits/byte-rate.ts";
+import type { Unfinished } from "../limits/inbound-memory.ts";
 import { readBody } from "./body.ts";
-import type { EngineSocket, Traffic } from "./engine.ts";
 import { type Data, memoryOf } from "./frame.ts";
-import type { Unfinished } from "./inbound.ts";
 import type { PayloadCodec, PollingInternals, TransportPacket } from "./internals.ts";
-import { Pace } from "./pace.ts";
 import { countPackets, decodePayload3, type Payload, turnsOf } from "./payload.ts";
+import { packetBytes, type Session, type SessionTransport, type Traffic } from "./session.ts";
 
 /** Engine.IO's polling transport with what is kept of it here. */
-type Internals = Polling &
-  PollingInternals & {
+type Internals = PollingInternals &
+  Omit<SessionTransport, "charge" | "unreadBytes"> & {
+    /** What the client has not taken of its last answer, in bytes. */
+    unreadBytes: number;
     once(event: "close", listener: () => void): void;
     /** Once it has posted something. */
-    pace?: Pace;
+    rate?: ByteRate;
     /** @returns how many milliseconds to wait before more is read */
     charge(bytes: number): number;
   };
-
-/** A polling transport that tells how much of its last answer the client has not taken, in bytes. */
-export interface Polling {
-  /** When its client last polled or took an answer, by the clock of the backlog. */
-  takenAt?: number;
-  unreadBytes: number;
-  /** Whose it is. */
-  connection?: EngineSocket | undefined;
-}
 
 /**
  * Whether answers to the polls of this client must be in the binary payload form of Engine.IO 3.
@@ -55,9 +47,14 @@ const longestCloseMs = 1_000;
  * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. It keeps
  * the session of one who has ceased to poll for half a minute, and reads payloads of however many packets.
  */
-export function tame(transport: object, traffic: Traffic, isJsonp: boolean): void {
-  const internals = transport as Internals;
-  internals.unreadBytes = 0;
+export function tame<T extends object>(
+  transport: T,
+  traffic: Traffic,
+  isJsonp: boolean,
+): T & SessionTransport {
+  const internals = transport as unknown as Internals;
+  Object.assign(internals, { unreadBytes: 0, isGone: false, pause() {}, resume() {} });
+  internals.end = () => internals.discard();
   internals.closeTimeout = longestCloseMs;
   internals.once("close", () => {
     const { res } = internals;
@@ -76,8 +73,7 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     }
   };
   internals.onPacket = function (packet) {
-    const { connection } = this;
-    if (connection?.transport === (this as object)) connection.server.pacer.receive(connection, packet);
+    if (this.session?.transport === (this as object)) this.session.receive(packet);
   };
   internals.onClose = function () {
     // The client says that it closes behind other packets.
@@ -85,15 +81,15 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     else onClose.call(this);
   };
   internals.send = function (packets) {
-    send.call(this, this.connection ? answerable(this.connection, packets) : packets);
+    send.call(this, this.session ? answerable(this.session, packets) : packets);
   };
   if (internals.protocol === 3) internals.parser = codec3(internals.parser);
   if (isJsonp) countDecoded(internals);
   internals.onDataRequest = takePost;
   internals.charge = function (bytes) {
     const now = performance.now();
-    this.pace ??= new Pace((this.connection as EngineSocket).server.bounds, now);
-    return this.pace.take(bytes, now);
+    this.rate ??= new ByteRate((this.session as Session).shared.bounds, now);
+    return this.rate.take(bytes, now);
   };
   internals.doWrite = function (data, options, done) {
     const { res } = this;
@@ -103,11 +99,14 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     // The answer that opens a session does not show that its client will poll.
     const isPoll = !isOpening;
     isOpening = false;
-    const took = () => isPoll && internals.connection?.server.backlog.took(internals.connection);
-    took();
+    const read = () => {
+      const { session } = internals;
+      if (isPoll && session) session.shared.slowConsumers.read(session);
+    };
+    read();
     res.once("finish", () => {
       internals.unreadBytes = 0;
-      took();
+      read();
       done();
     });
     res.once("close", () => {
@@ -115,16 +114,17 @@ export function tame(transport: object, traffic: Traffic, isJsonp: boolean): voi
     });
     doWrite.call(this, data, options, () => {});
   };
+  return transport as T & SessionTransport;
 }
 
 /**
  * As many packets as one answer may have; the others wait for the next poll. By its polls a client shows how much it
  * takes, and what is encoded and compressed for it at a time is bounded.
  */
-function answerable(connection: EngineSocket, packets: TransportPacket[]): TransportPacket[] {
-  const { longestBatchBytes } = connection.server;
+function answerable(session: Session, packets: TransportPacket[]): TransportPacket[] {
+  const { longestBatchBytes } = session.shared;
   // With the last answer a session that closes says so.
-  if (connection.readyState !== "open" || (connection.waitingBytes ?? 0) <= longestBatchBytes) return packets;
+  if (!session.isOpen || session.bufferedBytes <= longestBatchBytes) return packets;
   let bytes = 0;
   const end = packets.findIndex(({ data }, n) => {
     bytes += packetBytes + memoryOf(data as Data);
@@ -132,14 +132,16 @@ function answerable(connection: EngineSocket, packets: TransportPacket[]): Trans
   });
   if (end < 0) return packets;
   const rest = packets.slice(end);
-  connection.writeBuffer = [...rest, ...connection.writeBuffer];
-  connection.waitingBytes = rest.reduce((sum, { data }) => sum + packetBytes + memoryOf(data as Data), 0);
+  session.putBack(
+    rest,
+    rest.reduce((sum, { data }) => sum + packetBytes + memoryOf(data as Data), 0),
+  );
   return packets.slice(0, end);
 }
 
 /** Calls back once all packets that came over this transport were handled. */
-function whenIdle({ connection }: Polling, done: () => void): void {
-  if (connection) connection.server.pacer.whenIdle(connection, done);
+function whenIdle({ session }: Internals, done: () => void): void {
+  if (session) session.shared.pacer.whenIdle(session, done);
   else done();
 }
 
@@ -154,8 +156,8 @@ function codec3(stock: PayloadCodec): PayloadCodec {
 function countDecoded(transport: Internals): void {
   const { parser } = transport;
   const decodePayload: PayloadCodec["decodePayload"] = (payload, take) => {
-    const { connection, protocol } = transport;
-    const isAdmitted = connection?.server.flood.admits(connection, countPackets(payload, protocol));
+    const { session, protocol } = transport;
+    const isAdmitted = session?.shared.packets.admits(session, countPackets(payload, protocol));
     return isAdmitted ? parser.decodePayload(payload, take) : [];
   };
   transport.parser = { ...parser, decodePayload };
@@ -207,11 +209,11 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
 /** Reads a payload, giving others their turn, and no faster than a connection may send. */
 function readInTurns(transport: Internals, payload: Payload, done: () => void): void {
   const { protocol } = transport;
-  const connection = transport.connection as EngineSocket;
+  const session = transport.session as Session;
   const bytes = Buffer.byteLength(payload);
-  const { flood, traffic } = connection.server;
+  const { packets, traffic } = session.shared;
   traffic.bytesIn += bytes;
-  if (!flood.admits(connection, countPackets(payload, protocol))) {
+  if (!packets.admits(session, countPackets(payload, protocol))) {
     done();
     return;
   }
@@ -219,7 +221,7 @@ function readInTurns(transport: Internals, payload: Payload, done: () => void): 
   const turns = turnsOf(payload, protocol);
   const next = () => {
     const turn = turns.shift();
-    if (turn !== undefined && !connection.ending && transport.readyState !== "closed") transport.onData(turn);
+    if (turn !== undefined && !session.ending && transport.readyState !== "closed") transport.onData(turn);
     whenIdle(transport, () => {
       if (turns.length > 0) {
         setImmediate(next);
@@ -241,14 +243,13 @@ class Body implements Unfinished {
     this.#transport = transport;
   }
 
-  readonly hold = (bytes: number): void => this.#transport.connection?.server.inbound.hold(this, bytes);
+  readonly hold = (bytes: number): void => this.#transport.session?.shared.inbound.hold(this, bytes);
 
   release(): void {
     this.hold(0);
   }
 
   evict(): void {
-    const { connection } = this.#transport;
-    connection?.server.endUnfinished(connection);
+    this.#transport.session?.close("unfinished packet");
   }
 }

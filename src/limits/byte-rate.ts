@@ -1,5 +1,5 @@
 /** How fast one connection may send. */
-export interface PaceBounds {
+export interface ByteRateBounds {
   /** The sustained rate. */
   bytesPerSecond: number;
   /** What may come at once after a silence. */
@@ -10,13 +10,13 @@ export interface PaceBounds {
  * A token bucket for the bytes of one connection. Who sends faster than it refills is not refused but read later:
  * {@link take} says how long to wait.
  */
-export class Pace {
-  readonly #bounds: PaceBounds;
+export class ByteRate {
+  readonly #bounds: ByteRateBounds;
   #allowance: number;
   #at: number;
 
   /** @param now milliseconds, of any clock that is not set back */
-  constructor(bounds: PaceBounds, now: number) {
+  constructor(bounds: ByteRateBounds, now: number) {
     this.#bounds = bounds;
     this.#allowance = bounds.burstBytes;
     this.#at = now;

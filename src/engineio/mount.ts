@@ -2,8 +2,8 @@ import { type IncomingMessage, type RequestListener, type Server, ServerResponse
 import type { Socket } from "node:net";
 import cors from "cors";
 import type { Server as Engine } from "engine.io";
+import type { Refusal } from "../limits/admission.ts";
 import { Pipeline } from "../net/pipeline.ts";
-import type { Refusal } from "./gate.ts";
 import type { EngineRequest } from "./internals.ts";
 import { parseQuery } from "./request.ts";
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Adapter } from "socket.io-adapter";
 import { Decoder } from "socket.io-parser";
+import { frame } from "../src/engineio/frame.ts";
+import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
 import type { Message } from "../src/protocol.ts";
 import { FastDecoder } from "../src/socketio/decoder.ts";
 import { encodeRes } from "../src/socketio/encode.ts";
-import { frame } from "../src/socketio/frame.ts";
-import { OutboxTransport } from "../src/socketio/outbox.ts";
 import { client, enter, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { connectRaw, openRaw } from "./support/raw.ts";
@@ -84,7 +84,7 @@ test("a packet is decoded as the stock decoder would, or refused as it would", (
 });
 
 test("frames of every length class are what a WebSocket client reads", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
   const [server] = await arrived;
@@ -99,7 +99,7 @@ test("frames of every length class are what a WebSocket client reads", async (t)
 
 describe("what an application may listen for on a connection is told:", () => {
   test("flush, drain and packetCreate for each packet", async (t) => {
-    const { io, url } = await startEngine(t, "outbox");
+    const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
     const socket = client(t, url);
     const [{ conn, id }] = await arrived;
@@ -118,7 +118,7 @@ describe("what an application may listen for on a connection is told:", () => {
 
   for (const method of ["on", "addListener", "once", "prependListener", "prependOnceListener"]) {
     test(`each of them that was added by ${method}, on a connection and on the server`, async (t) => {
-      const { io, url } = await startEngine(t, "outbox");
+      const { io, url } = await startEngine(t, "fast");
       const arrived = next(io, "connection");
       const socket = client(t, url);
       const [{ conn, id }] = await arrived;
@@ -138,7 +138,7 @@ describe("what an application may listen for on a connection is told:", () => {
   }
 
   test("and a callback when its packet was written", async (t) => {
-    const { io, url } = await startEngine(t, "outbox");
+    const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
     client(t, url);
     const [{ conn }] = await arrived;
@@ -155,7 +155,7 @@ describe("what an application may listen for on a connection is told:", () => {
 });
 
 test("volatile packets are heard by who reads, and dropped for who is backed up", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const connection = next(io, "connection");
   const raw = await openRaw(t, url);
   raw.send("40");
@@ -183,7 +183,7 @@ test("volatile packets are heard by who reads, and dropped for who is backed up"
 
 for (const end of ["disconnect", "close"] as const) {
   test(`what was sent in the turn of a ${end} is heard before it`, async (t) => {
-    const { io, url } = await startEngine(t, "outbox");
+    const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
     const socket = client(t, url);
     const [server] = await arrived;
@@ -200,7 +200,7 @@ for (const end of ["disconnect", "close"] as const) {
 }
 
 test("what is sent while a connection upgrades keeps its order", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url, { transports: ["polling", "websocket"] });
   const heard: number[] = [];
@@ -228,7 +228,7 @@ test("what is sent while a connection upgrades keeps its order", async (t) => {
 });
 
 test("one who was disconnected from a namespace hears nothing more of it on the same connection", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   io.of("/other");
   const arrived = next(io, "connection");
   const raw = await openRaw(t, url);
@@ -246,7 +246,7 @@ test("one who was disconnected from a namespace hears nothing more of it on the 
 });
 
 test("binary data of every kind arrives whole, alone and to a room", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
   const [server] = await arrived;
@@ -288,7 +288,7 @@ test("a small message that waits keeps no more than itself", async (t) => {
 });
 
 test("a callback is called for a large packet and for one written without options", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   client(t, url);
   const [{ conn }] = await arrived;
@@ -297,7 +297,7 @@ test("a callback is called for a large packet and for one written without option
 });
 
 test("one who reads is not ended for a single large packet, nor is one who pings let pile up answers", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
   const [server] = await arrived;
@@ -319,7 +319,7 @@ test("one who reads is not ended for a single large packet, nor is one who pings
 });
 
 test("a member that a listener takes out of the room does not hear what is being sent", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   const sockets = [];
   const heard: string[] = [];
   for (const name of ["first", "second"]) {
@@ -345,7 +345,7 @@ test("an adapter of the application's own hears what is said in rooms", async (t
 });
 
 test("what an application put on a request stays there, and what is read of one is there", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   for (const decorated of [true, false]) {
     io.engine.opts.allowRequest = (request: object, done: (error: null, success: boolean) => void) => {
       if (decorated) Object.assign(request, { user: "ann" });
@@ -364,13 +364,13 @@ test("what an application put on a request stays there, and what is read of one 
 });
 
 test("with compression, the stock transport serves", async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+  const { io, url } = await startEngine(t, "fast");
   io.engine.opts.perMessageDeflate = { threshold: 0 };
   (io.engine as never as { init(): void }).init();
   const arrived = next(io, "connection");
   const socket = client(t, url);
   const [server] = await arrived;
-  assert.ok(!(server.conn.transport instanceof OutboxTransport));
+  assert.ok(!(server.conn.transport instanceof WebSocketTransport));
   const heard = next(socket, "res");
   io.emit("res", "x".repeat(10_000));
   assert.equal((await heard)[0].length, 10_000);

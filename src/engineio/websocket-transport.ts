@@ -2,10 +2,11 @@ import type { Socket as TcpSocket } from "node:net";
 import { nextTick } from "node:process";
 import { Transport } from "engine.io";
 import type { WebSocket } from "ws";
-import { Batch } from "./batch.ts";
-import type { EngineSocket } from "./engine.ts";
+import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
 import { frame } from "./frame.ts";
+import { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
+import type { Session, SessionTransport } from "./session.ts";
 import { type Incoming, incomingOf } from "./websocket-server.ts";
 
 /** The time a client has to answer the close of its connection. */
@@ -31,24 +32,24 @@ interface Rest {
 }
 
 /**
- * Engine.IO's WebSocket transport with an outbox: frames are collected and leave in one write at the end of
+ * Engine.IO's WebSocket transport with a send queue: frames are collected and leave in one write at the end of
  * the turn of the event loop in which they were sent. Transports that collected the same frames share one
  * buffer.
  *
  * It is writable unless the connection is backed up: until the socket has drained, Engine.IO keeps what comes
  * next, and volatile packets are dropped.
  */
-export class OutboxTransport extends Transport {
+export class WebSocketTransport extends Transport implements SessionTransport {
   readonly socket: WebSocket;
   /** The connection under the WebSocket, which batches are written to. */
   readonly tcp: TcpSocket;
-  /** Whose it is; while a handshake is going on, nobody's. */
-  connection: EngineSocket | undefined;
-  /** What its WebSocket is closed with (RFC 6455, 7.4); the plain close where not set. */
-  declare farewell?: readonly [code: number, reason: string];
+  /** Whose it is, or is asking to become; while a handshake is going on, nobody's. */
+  session: Session | undefined;
+  /** What its WebSocket is closed with; the plain close where not set. */
+  declare farewell?: DisconnectReason;
   /** What was collected in this turn. */
-  #batch: Batch | undefined;
-  /** How many calls of `send` are in the outbox; Engine.IO waits for a `drain` for each. */
+  #batch: FrameBatch | undefined;
+  /** How many calls of `send` are in the send queue; Engine.IO waits for a `drain` for each. */
   #sends = 0;
   /** Undefined unless the connection is backed up. */
   #rest: Rest | undefined;
@@ -57,16 +58,37 @@ export class OutboxTransport extends Transport {
     super(request);
     this.socket = request.websocket as WebSocket;
     this.tcp = request.socket;
-    this.incoming.transport = this;
+    this.#incoming.transport = this;
     this.socket.on("message", heard);
     this.socket.on("ping", pinged);
     this.socket.on("error", failed);
     this.writable = true;
   }
 
-  /** What arrives, and at which pace. It tells when the connection has drained, and when it is closed. */
-  get incoming(): Incoming {
+  /** What arrives, and how fast. It tells when the connection has drained, and when it is closed. */
+  get #incoming(): Incoming {
     return incomingOf(this.tcp);
+  }
+
+  /** The session that it is the transport of. */
+  get #owner(): Session | undefined {
+    return this.session?.transport === this ? this.session : undefined;
+  }
+
+  get isGone(): boolean {
+    return this.tcp.destroyed;
+  }
+
+  pause(): void {
+    this.#incoming.pause();
+  }
+
+  resume(): void {
+    this.#incoming.resume();
+  }
+
+  charge(bytes: number): void {
+    this.#incoming.charge(bytes);
   }
 
   get name(): string {
@@ -97,7 +119,7 @@ export class OutboxTransport extends Transport {
     }
     for (const part of parts) this.#batch = this.#batch.with(part);
     // So that a long turn holds no more than may wait at all.
-    if (this.connection && this.#batch.size > this.connection.server.longestBatchBytes) this.flush();
+    if (this.session && this.#batch.size > this.session.shared.longestBatchBytes) this.flush();
   }
 
   /** Writes what was collected. */
@@ -108,8 +130,7 @@ export class OutboxTransport extends Transport {
     const sends = this.#sends;
     this.#sends = 0;
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
-    const { connection } = this;
-    if (connection) connection.server.traffic.bytesOut += batch.size;
+    if (this.session) this.session.shared.traffic.bytesOut += batch.size;
     if (this.#rest) {
       const { pieces, at, bytes, sends: before } = this.#rest;
       this.#rest.pieces = [...pieces.slice(at), ...batch.pieces];
@@ -117,13 +138,14 @@ export class OutboxTransport extends Transport {
       if (this.#writeRest()) return;
     } else if (this.#write(batch, sends)) return;
     this.writable = false;
-    if (connection?.transport === this) connection.server.backlog.left(connection, batch.size);
-    // One that only asks to become a connection's is answered by Engine.IO whether it reads or not.
-    else if (this.unreadBytes > longestProbeBytes) this.terminate();
+    const owner = this.#owner;
+    if (owner) owner.shared.slowConsumers.queued(owner, batch.size);
+    // One that only asks to become a session's is answered by Engine.IO whether it reads or not.
+    else if (this.unreadBytes > longestProbeBytes) this.socket.terminate();
   }
 
   /** @returns false if the kernel has refused a piece */
-  #write({ pieces, size }: Batch, sends: number): boolean {
+  #write({ pieces, size }: FrameBatch, sends: number): boolean {
     const [first] = pieces as [Buffer];
     const isTaken = this.#isTaken(first);
     if (!isTaken || pieces.length > 1) {
@@ -164,98 +186,102 @@ export class OutboxTransport extends Transport {
     // The close must come behind it.
     while (this.#rest && this.tcp.writable && !this.#writeRest());
     // A connection that is held back could not answer.
-    this.incoming.resume();
-    const [code, reason] = this.farewell ?? [];
-    this.socket.close(code, reason);
+    this.resume();
+    const reason = this.farewell;
+    if (reason) this.socket.close(disconnectReasons[reason].code, reason);
+    else this.socket.close();
     const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
     this.socket.once("close", () => clearTimeout(late));
     done?.();
   }
 
-  /** Ends the connection without waiting for what the client has not read. */
-  terminate(): void {
-    this.socket.terminate();
+  end(reason: DisconnectReason): void {
+    if (disconnectReasons[reason].code === cutOff) this.socket.terminate();
+    else this.farewell = reason;
   }
 
-  charge(bytes: number): void {
-    this.incoming.charge(bytes);
+  admits(frames: number): boolean {
+    this.session?.shared.packets.admits(this.session, frames);
+    return this.session !== undefined;
+  }
+
+  refuseUnfinished(): void {
+    const owner = this.#owner;
+    if (owner) owner.close("unfinished packet");
+    // One that only asks to become the transport of a session.
+    else this.socket.terminate();
   }
 
   hear(data: Buffer, isBinary: boolean): void {
-    const { connection } = this;
-    if (connection) {
-      connection.server.traffic.bytesIn += data.length;
-      if (connection.ending) return;
+    const { session } = this;
+    if (session) {
+      session.shared.traffic.bytesIn += data.length;
+      if (session.ending) return;
     }
     this.onData(isBinary ? data : data.toString());
   }
 
   /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
   answered(): void {
-    const { connection } = this;
-    if (
-      connection &&
-      this.tcp.writableLength - (this.#rest?.lastBytes ?? 0) > connection.server.longestBatchBytes
-    ) {
-      connection.server.backlog.over(connection);
-    }
+    const unread = this.tcp.writableLength - (this.#rest?.lastBytes ?? 0);
+    if (this.session && unread > this.session.shared.longestBatchBytes) this.session.close("slow consumer");
   }
 
   fail(error: Error & { code?: string }): void {
-    const { connection } = this;
-    if (connection?.transport === this && error.code === tooManyParts)
-      connection.server.endUnfinished(connection);
+    const owner = this.#owner;
+    if (owner && error.code === tooManyParts) owner.close("unfinished packet");
     else this.onError("websocket error", error);
   }
 
-  /** Also for what Engine.IO does itself: packets wait their turn once it is a connection's transport. */
+  /** Also for what Engine.IO does itself: packets wait their turn once it is a session's transport. */
   override onPacket(packet: InboundPacket): void {
-    const { connection } = this;
-    if (connection?.transport === this) connection.server.pacer.receive(connection, packet);
+    const owner = this.#owner;
+    if (owner) owner.receive(packet);
     else super.onPacket(packet as never);
   }
 
-  end(): void {
-    const { connection } = this;
+  closed(): void {
+    const owner = this.#owner;
     const close = () => this.onClose();
-    if (connection?.transport === this) connection.server.pacer.whenIdle(connection, close);
+    if (owner) owner.shared.pacer.whenIdle(owner, close);
     else close();
   }
 
-  /** The client has taken what the kernel had refused. */
-  ready(): void {
+  drained(): void {
     if (this.writable) return;
-    const { connection } = this;
     const done = !this.#rest || this.#writeRest();
-    if (connection?.transport === this) connection.server.backlog.took(connection);
+    const owner = this.#owner;
+    if (owner) owner.shared.slowConsumers.read(owner);
     if (!done) return;
     this.writable = true;
     this.emit("ready");
   }
 }
 
-function sent(transport: OutboxTransport, sends: number): void {
+function sent(transport: WebSocketTransport, sends: number): void {
   for (let n = 0; n < sends; n++) transport.emit("drain");
 }
 
 // All connections share these few listeners, which find their transport on what they are called on.
 
+const transportOf = (socket: WebSocket) => incomingOf(socket).transport as WebSocketTransport;
+
 function heard(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  incomingOf(this).transport?.hear(data, isBinary);
+  transportOf(this).hear(data, isBinary);
 }
 
 function pinged(this: WebSocket): void {
-  incomingOf(this).transport?.answered();
+  transportOf(this).answered();
 }
 
 function failed(this: WebSocket, error: Error): void {
-  incomingOf(this).transport?.fail(error);
+  transportOf(this).fail(error);
 }
 
-let waiting: OutboxTransport[] = [];
-let empty = Batch.empty();
+let waiting: WebSocketTransport[] = [];
+let empty = FrameBatch.empty();
 
-function enlist(transport: OutboxTransport): void {
+function enlist(transport: WebSocketTransport): void {
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(transport);
 }
@@ -271,5 +297,5 @@ function flushAll(): void {
     }
   }
   // Let go of what was sent: the next turn begins a chain of its own.
-  empty = Batch.empty();
+  empty = FrameBatch.empty();
 }

@@ -1,9 +1,19 @@
 import { nextTick } from "node:process";
-import { type Backlog, keepAlive } from "./backlog.ts";
-import type { EngineSocket } from "./engine.ts";
-import type { InboundPacket } from "./internals.ts";
-import { OutboxTransport } from "./outbox.ts";
-import { Pace, type PaceBounds } from "./pace.ts";
+import { ByteRate, type ByteRateBounds } from "./byte-rate.ts";
+import type { Consumer, SlowConsumers } from "./slow-consumers.ts";
+
+/** A connection that sends packets, each of `length` bytes or characters. */
+export interface Producer<Packet> extends Consumer {
+  /** Whether it has not been closed, by either side. */
+  readonly isOpen: boolean;
+  /** Whether nothing more of it is to be handled. */
+  readonly isClosed: boolean;
+  lengthOf(packet: Packet): number;
+  handle(packet: Packet): void;
+  /** Reads no more of it until {@link resume}. */
+  pause(): void;
+  resume(): void;
+}
 
 /** What the events of one connection may cause to be sent in one turn of the event loop, in bytes. */
 const connectionWorkBytes = 4_000_000;
@@ -29,8 +39,8 @@ const batchPackets = 8;
 const batchChars = 2_048;
 
 /** Packets of one connection that wait until the ones before them were handled. */
-class Inbox {
-  readonly packets: InboundPacket[] = [];
+class Inbox<Packet> {
+  readonly packets: Packet[] = [];
   next = 0;
   /** Called once nothing waits any more. */
   readonly idle: (() => void)[] = [];
@@ -43,17 +53,17 @@ class Inbox {
  * sent than others can bear: until the next turn of the event loop once they have used up their share of this one, and
  * until a member of their rooms that is reading, or they themselves, have caught up. Nothing more is read of a connection that waits.
  */
-export class Pacer {
+export class Pacer<Packet, P extends Producer<Packet>> {
   /** What was sent so far, in bytes: each copy counts. Those who send add to it. */
   workBytes = 0;
   /** The same, but counted once for each room, as a member of all of them receives it. */
   spokenBytes = 0;
-  readonly #backlog: Backlog;
+  readonly #consumers: SlowConsumers<P>;
   readonly #maxHoldMs: number;
   /** Connections with packets that wait, or that are held back. */
-  readonly #inboxes = new Map<EngineSocket, Inbox>();
+  readonly #inboxes = new Map<P, Inbox<Packet>>();
   /** The connection whose packets are being handled in this tick, how many, and their length. */
-  #busy: EngineSocket | undefined;
+  #busy: P | undefined;
   #batched = 0;
   #batchedChars = 0;
   /** Whether the last of them has come since {@link settle} was put behind them. */
@@ -63,36 +73,34 @@ export class Pacer {
   #spokenStart = 0;
   #turnStart = 0;
   /** What connections have caused in this turn; counted once the turn is a busy one. */
-  readonly #caused = new Map<EngineSocket, number>();
-  #nextTurn: EngineSocket[] = [];
+  readonly #caused = new Map<P, number>();
+  #nextTurn: P[] = [];
   /** Connections that have waited for this turn. */
-  #ready: EngineSocket[] = [];
+  #ready: P[] = [];
   #endsTurn = false;
   /** Connections that wait for a reader, by the reader. */
-  readonly #waiting = new Map<EngineSocket, EngineSocket[]>();
+  readonly #waiting = new Map<P, P[]>();
   #timer: NodeJS.Timeout | undefined;
   #isOpen = true;
   /** What connections have sent lately to rooms with slow readers. */
-  readonly #quiet = new WeakMap<EngineSocket, Pace>();
-  readonly #quietBounds: PaceBounds;
+  readonly #quiet = new WeakMap<P, ByteRate>();
+  readonly #quietBounds: ByteRateBounds;
 
   /** @param pingTimeoutMs a client that is held back hears from the server, and is heard, within that time */
-  constructor(backlog: Backlog, sendQueueMaxBytes: number, pingTimeoutMs: number) {
-    this.#backlog = backlog;
+  constructor(consumers: SlowConsumers<P>, sendQueueMaxBytes: number, pingTimeoutMs: number) {
+    this.#consumers = consumers;
     this.#quietBounds = {
       burstBytes: sendQueueMaxBytes * quietBurstPart,
       bytesPerSecond: sendQueueMaxBytes * quietRatePart,
     };
     this.#maxHoldMs = Math.min(longestHoldMs, pingTimeoutMs / 2);
-    backlog.onCaughtUp = (reader) => this.#release(reader);
+    consumers.onCaughtUp = (reader) => this.#release(reader);
   }
 
   /** A packet has come; it is handled at once unless something of its connection waits. */
-  receive(connection: EngineSocket, packet: InboundPacket): void {
+  receive(connection: P, packet: Packet): void {
     const inbox = this.#inboxes.size > 0 ? this.#inboxes.get(connection) : undefined;
-    // Heartbeats have no order.
-    if (packet.type !== "message") connection.transport.emit("packet", packet);
-    else if (inbox) {
+    if (inbox) {
       inbox.packets.push(packet);
       // It may have upgraded to another transport while it was held back.
       if (this.#busy !== connection) this.#hold(connection);
@@ -106,7 +114,7 @@ export class Pacer {
   }
 
   /** Calls back once all packets that came so far were handled; at once where none waits. */
-  whenIdle(connection: EngineSocket, done: () => void): void {
+  whenIdle(connection: P, done: () => void): void {
     const isBusy = this.#busy === connection || this.#inboxes.has(connection);
     if (isBusy) this.#inboxFor(connection).idle.push(done);
     else done();
@@ -128,12 +136,12 @@ export class Pacer {
     return this.workBytes - this.#turnStart > turnWorkBytes;
   }
 
-  #fitsBatch(connection: EngineSocket, packet: InboundPacket): boolean {
+  #fitsBatch(connection: P, packet: Packet): boolean {
     if (this.#busy !== connection || this.#batched >= batchPackets) return false;
-    return this.#batchedChars + lengthOf(packet) <= batchChars;
+    return this.#batchedChars + connection.lengthOf(packet) <= batchChars;
   }
 
-  #handle(connection: EngineSocket, packet: InboundPacket): void {
+  #handle(connection: P, packet: Packet): void {
     const isFirst = this.#busy === undefined;
     if (isFirst) {
       this.#busy = connection;
@@ -141,13 +149,13 @@ export class Pacer {
       this.#spokenStart = this.spokenBytes;
       this.#batched = 0;
       this.#batchedChars = 0;
-      this.#backlog.clearPressing();
+      this.#consumers.clearPressing();
     }
     this.#batched++;
-    this.#batchedChars += lengthOf(packet);
+    this.#batchedChars += connection.lengthOf(packet);
     this.#isGrown = !isFirst;
     try {
-      connection.transport.emit("packet", packet);
+      connection.handle(packet);
     } finally {
       // Socket.IO handles an event in the next tick; this comes right behind it.
       if (isFirst) nextTick(settle, this, connection);
@@ -155,7 +163,7 @@ export class Pacer {
   }
 
   /** Packets were handled: decides whether their connection may go on. */
-  settle(connection: EngineSocket): void {
+  settle(connection: P): void {
     if (this.#isGrown) {
       // Behind the ticks of those that came later.
       this.#isGrown = false;
@@ -175,22 +183,22 @@ export class Pacer {
   }
 
   /** The connection that has to catch up before another one goes on. */
-  #readerFor(connection: EngineSocket): EngineSocket | undefined {
-    if (this.#backlog.mustCatchUp(connection)) return connection;
-    const reader = this.#backlog.takePressing();
+  #readerFor(connection: P): P | undefined {
+    if (this.#consumers.mustCatchUp(connection)) return connection;
+    const reader = this.#consumers.takePressing();
     if (!reader) return undefined;
     const now = performance.now();
-    const quiet = this.#quiet.get(connection) ?? new Pace(this.#quietBounds, now);
+    const quiet = this.#quiet.get(connection) ?? new ByteRate(this.#quietBounds, now);
     this.#quiet.set(connection, quiet);
     return quiet.take(this.spokenBytes - this.#spokenStart, now) > 0 ? reader : undefined;
   }
 
   /** Handles the next packet that waits, if there is one. */
-  #goOn(connection: EngineSocket): void {
+  #goOn(connection: P): void {
     const inbox = this.#inboxes.get(connection);
     if (!inbox) return;
     const packet = inbox.packets[inbox.next];
-    if (!packet || connection.readyState === "closed") this.#leave(connection, inbox);
+    if (!packet || connection.isClosed) this.#leave(connection, inbox);
     else if (this.#isSpent) this.#waitForTurn(connection);
     else {
       inbox.next++;
@@ -199,19 +207,18 @@ export class Pacer {
   }
 
   /** Nothing of a connection waits any more. */
-  #leave(connection: EngineSocket, inbox: Inbox): void {
+  #leave(connection: P, inbox: Inbox<Packet>): void {
     this.#inboxes.delete(connection);
-    if (connection.transport instanceof OutboxTransport) connection.transport.incoming.resume();
+    connection.resume();
     for (const done of inbox.idle) done();
   }
 
   /** Handles packets of connections whose turn has come, until one of them is to be settled. */
   #goOnWithReady(): void {
-    while (this.#busy === undefined && this.#ready.length > 0)
-      this.#goOn(this.#ready.shift() as EngineSocket);
+    while (this.#busy === undefined && this.#ready.length > 0) this.#goOn(this.#ready.shift() as P);
   }
 
-  #hasSpentShare(connection: EngineSocket, caused: number): boolean {
+  #hasSpentShare(connection: P, caused: number): boolean {
     // While the turn is quiet no connection can have used up its share.
     if (this.workBytes - this.#turnStart < connectionWorkBytes / 4) return false;
     const sum = (this.#caused.get(connection) ?? 0) + caused;
@@ -219,22 +226,22 @@ export class Pacer {
     return sum > connectionWorkBytes;
   }
 
-  #inboxFor(connection: EngineSocket): Inbox {
+  #inboxFor(connection: P): Inbox<Packet> {
     const known = this.#inboxes.get(connection);
     if (known) return known;
-    const inbox = new Inbox();
+    const inbox = new Inbox<Packet>();
     this.#inboxes.set(connection, inbox);
     return inbox;
   }
 
   /** Makes a connection wait, and reads no more of it. */
-  #hold(connection: EngineSocket): Inbox {
+  #hold(connection: P): Inbox<Packet> {
     const inbox = this.#inboxFor(connection);
-    if (connection.transport instanceof OutboxTransport) connection.transport.incoming.pause();
+    connection.pause();
     return inbox;
   }
 
-  #waitForTurn(connection: EngineSocket): void {
+  #waitForTurn(connection: P): void {
     this.#hold(connection);
     this.#nextTurn.push(connection);
     if (!this.#endsTurn) this.#endTurnLater();
@@ -245,7 +252,7 @@ export class Pacer {
     setImmediate(() => this.#endTurn());
   }
 
-  /** Behind the flush of all outboxes. */
+  /** Behind the flush of all send queues. */
   #endTurn(): void {
     this.#endsTurn = false;
     this.#turnStart = this.workBytes;
@@ -256,8 +263,8 @@ export class Pacer {
   }
 
   /** @returns false if the connection has waited long enough */
-  #holdFor(connection: EngineSocket, reader: EngineSocket): boolean {
-    if (!this.#isOpen || connection.readyState !== "open") return false;
+  #holdFor(connection: P, reader: P): boolean {
+    if (!this.#isOpen || !connection.isOpen) return false;
     const now = performance.now();
     const inbox = this.#hold(connection);
     inbox.heldSince ??= now;
@@ -273,15 +280,15 @@ export class Pacer {
   #look(): void {
     const now = performance.now();
     for (const [reader, connections] of this.#waiting) {
-      const isLate = (connection: EngineSocket) =>
-        connection.readyState !== "open" ||
+      const isLate = (connection: P) =>
+        !connection.isOpen ||
         (connection !== reader && now - (this.#inboxes.get(connection)?.heldSince ?? 0) > this.#maxHoldMs);
       const waitsForItself = connections.includes(reader);
       // Its heartbeat is not read meanwhile, but it takes what it was sent.
-      if (waitsForItself) keepAlive(reader);
+      if (waitsForItself) reader.keepAlive();
       const isFarBehind = waitsForItself
-        ? this.#backlog.mustCatchUp(reader)
-        : this.#backlog.isPressing(reader);
+        ? this.#consumers.mustCatchUp(reader)
+        : this.#consumers.isPressing(reader);
       if (!isFarBehind || connections.some(isLate)) this.#release(reader);
     }
     if (this.#waiting.size > 0) return;
@@ -289,12 +296,12 @@ export class Pacer {
     this.#timer = undefined;
   }
 
-  #release(reader: EngineSocket): void {
+  #release(reader: P): void {
     const connections = this.#waiting.get(reader);
     if (!connections) return;
     this.#waiting.delete(reader);
     for (const connection of connections) {
-      keepAlive(connection);
+      connection.keepAlive();
       this.#waitForTurn(connection);
     }
   }
@@ -302,8 +309,6 @@ export class Pacer {
 
 const lookMs = 100;
 
-const lengthOf = ({ data }: InboundPacket): number => (data as string | Buffer | undefined)?.length ?? 0;
-
-function settle(pacer: Pacer, connection: EngineSocket): void {
+function settle<Packet, P extends Producer<Packet>>(pacer: Pacer<Packet, P>, connection: P): void {
   pacer.settle(connection);
 }

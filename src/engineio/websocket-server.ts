@@ -1,13 +1,11 @@
 import type { Duplex } from "node:stream";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import type { EngineSocket } from "./engine.ts";
+import { ByteRate, type ByteRateBounds } from "../limits/byte-rate.ts";
+import type { InboundMemory, Unfinished } from "../limits/inbound-memory.ts";
 import { chunkBytes, FrameScanner, slabBytes } from "./frame-scanner.ts";
-import type { InboundMemory, Unfinished } from "./inbound.ts";
-import type { OutboxTransport } from "./outbox.ts";
-import { Pace, type PaceBounds } from "./pace.ts";
 
 /** What a client may send through one WebSocket, in bytes. */
-export interface ReceiveBounds extends PaceBounds {
+export interface ReceiveBounds extends ByteRateBounds {
   maxPayloadBytes: number;
 }
 
@@ -17,8 +15,17 @@ interface Receiving {
   bounds: ReceiveBounds;
   /** Follows those that are between two messages, which are nearly all. */
   scanner: FrameScanner;
-  /** Ends a session that is over a bound. */
-  end(connection: EngineSocket): void;
+}
+
+/** What takes up a WebSocket: the transport of a session, or one that only asks to become it. */
+interface Receiver {
+  /** @returns false where it is nobody's transport, any more or yet */
+  admits(frames: number): boolean;
+  /** Its client sends a message in too many parts, or too much of one. */
+  refuseUnfinished(): void;
+  /** The client has taken what the kernel had refused. */
+  drained(): void;
+  closed(): void;
 }
 
 /** Fragments of one message: some clients send a large message in pieces of 4 kB. */
@@ -45,13 +52,13 @@ const spareFrames = 64;
 
 /** What arrives through one WebSocket, followed before `ws` reads it. */
 export class Incoming implements Unfinished {
-  /** Whose WebSocket it is, once it is somebody's. */
-  transport: OutboxTransport | undefined = undefined;
+  /** Undefined until the WebSocket is a transport. */
+  transport: Receiver | undefined = undefined;
   readonly #ws: WebSocket;
   readonly #receiving: Receiving;
   /** Of its own while a message is unfinished. */
   #scanner: FrameScanner | undefined = undefined;
-  #pace: Pace | undefined = undefined;
+  #rate: ByteRate | undefined = undefined;
   #unpacedBytes = 0;
   #unownedFrames = 0;
   /** Its connection is held back. */
@@ -67,9 +74,7 @@ export class Incoming implements Unfinished {
   read(chunk: Buffer): void {
     const scanner = this.#scanner ?? this.#receiving.scanner;
     const frames = scanner.scan(chunk);
-    const connection = this.transport?.connection;
-    if (connection) connection.server.flood.admits(connection, frames);
-    else this.#countUnowned(frames);
+    if (!this.transport?.admits(frames)) this.#countUnowned(frames);
     if (!scanner.isIdle) this.#keep(scanner);
     else if (this.#scanner) this.release();
     this.#unpacedBytes += chunk.length;
@@ -107,9 +112,7 @@ export class Incoming implements Unfinished {
   }
 
   evict(): void {
-    const connection = this.transport?.connection;
-    if (connection && connection.transport === this.transport) this.#receiving.end(connection);
-    // One that only asks to become the transport of a session.
+    if (this.transport) this.transport.refuseUnfinished();
     else this.#ws.terminate();
   }
 
@@ -127,8 +130,8 @@ export class Incoming implements Unfinished {
   /** Reads no more in this turn, or until the rate allows it. */
   #rest(): void {
     const now = performance.now();
-    this.#pace ??= new Pace(this.#receiving.bounds, now);
-    const waitMs = this.#pace.take(this.#unpacedBytes, now);
+    this.#rate ??= new ByteRate(this.#receiving.bounds, now);
+    const waitMs = this.#rate.take(this.#unpacedBytes, now);
     this.#unpacedBytes = 0;
     this.#isResting = true;
     this.#ws.pause();
@@ -193,10 +196,10 @@ function read(this: Duplex, chunk: Buffer): void {
 }
 
 function drained(this: Duplex): void {
-  incomingOf(this).transport?.ready();
+  incomingOf(this).transport?.drained();
 }
 
 function closed(this: WebSocket): void {
   incomingOf(this).release();
-  incomingOf(this).transport?.end();
+  incomingOf(this).transport?.closed();
 }

@@ -1,0 +1,125 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { type RefusalCode, refusals } from "../errors.ts";
+import type { Admission, ForeignPage, Refusal } from "../limits/admission.ts";
+import type { Addresses } from "../net/address.ts";
+import type { Engine } from "./engine.ts";
+import { clientsOf, type EngineRequest } from "./internals.ts";
+import { sessionOf } from "./session.ts";
+import { mayUse } from "./session-guard.ts";
+
+export interface GateOptions {
+  admission: Admission;
+  addresses: Addresses;
+  /** Whether a proxy may have replaced the `Host` of requests. */
+  isBehindProxy: boolean;
+}
+
+/** Decides by its request whether a client may begin, or go on with, a session. */
+export class Gate {
+  readonly #engine: Engine;
+  readonly #options: GateOptions;
+
+  /**
+   * Counts the sessions of an engine, by their addresses.
+   *
+   * @param refuse hears why, of each that was closed as it came, or since it came to no namespace
+   */
+  constructor(engine: Engine, options: GateOptions, refuse: (code: RefusalCode) => void) {
+    this.#engine = engine;
+    this.#options = options;
+    const { admission, addresses } = options;
+    engine.on("connection", (connection) => {
+      // An application that listens before us may have closed it.
+      if (connection.readyState === "closed") return;
+      const session = sessionOf(connection);
+      const request = session.request as unknown as IncomingMessage;
+      const address = addresses.of(request);
+      // Several may have asked before the first of them was counted.
+      const refusal = admission.refusalOf(address);
+      if (refusal) {
+        refuse(refusal.code);
+        connection.close(true);
+        return;
+      }
+      admission.enter(address);
+      session.address = address;
+      const origin = foreignOriginOf(request);
+      if (origin === undefined) return;
+      session.origin = origin;
+      session.beganNamed = true;
+    });
+    engine.onClose = ({ address, handshakes }, reason) => {
+      // It was not counted.
+      if (address === "") return;
+      if (reason === "forced close" && handshakes === 0 && !admission.isClosed) refuse("handshake_timeout");
+      admission.leave(address);
+    };
+  }
+
+  /** Why a request is refused; undefined if it is not. */
+  refusalOf(request: EngineRequest): Refusal | undefined {
+    const { admission, addresses } = this.#options;
+    const page = foreignPageOf(request);
+    const refusal = page && admission.refusalOfPage(page);
+    if (refusal) return refusal;
+    return request._query.sid ? this.#refusalOfSession(request) : admission.refusalOf(addresses.of(request));
+  }
+
+  #refusalOfSession(request: EngineRequest): Refusal | undefined {
+    const { sid = "", EIO, j } = request._query;
+    const clients = clientsOf(this.#engine);
+    const connection = Object.hasOwn(clients, sid) ? clients[sid] : undefined;
+    // Engine.IO refuses an unknown id itself.
+    if (!connection) return undefined;
+    const isAllowed = mayUse(sessionOf(connection), connection, {
+      address: this.#options.addresses.of(request),
+      origin: foreignOriginOf(request),
+      protocol: EIO === "4" ? 4 : 3,
+      isUpgrade: request.headers.upgrade !== undefined,
+      mayNameOriginLater: this.#options.isBehindProxy || j !== undefined,
+    });
+    return isAllowed ? undefined : foreignSession;
+  }
+}
+
+/** Answered as Engine.IO answers an unknown session id. */
+const foreignSession: Refusal = {
+  code: "foreign_session",
+  status: refusals.foreign_session,
+  message: "The session is another client's, or has been upgraded already.",
+  answer: { code: 1, message: "Session ID unknown" },
+};
+
+/**
+ * The page that asks; undefined where it is a page of this server, or no page.
+ *
+ * An image or a script says no origin, but browsers say that it is for another site (Fetch Metadata). By JSONP an
+ * Engine.IO 3 client is such a script, and in some browsers says nothing.
+ */
+function foreignPageOf(request: EngineRequest): ForeignPage | undefined {
+  const { origin, "sec-fetch-site": site } = request.headers;
+  if (origin !== undefined) {
+    const foreign = foreignOriginOf(request);
+    return foreign === undefined ? undefined : { origin: foreign };
+  }
+  if (site === "cross-site" || site === "same-site") return { unnamed: site };
+  return request._query.j === undefined ? undefined : { unnamed: "JSONP" };
+}
+
+/** The request's `Origin`; undefined where it is this server's own, or left out. */
+function foreignOriginOf(request: IncomingMessage): string | undefined {
+  const { origin } = request.headers;
+  return origin === undefined || isOwnOrigin(request, origin) ? undefined : origin;
+}
+
+/** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */
+function isOwnOrigin({ headers, socket }: IncomingMessage, origin: string): boolean {
+  const [own, given] = [headers.host?.toLowerCase(), origin.toLowerCase()];
+  // "null" stands for an opaque origin, also where a server is called so.
+  if (!own || given === "null") return false;
+  // socket.io-client 1.2.0 in Node sends its Host as its Origin. No browser leaves out the scheme (RFC 6454, 6.2).
+  if (given === own) return true;
+  const [scheme, host] = given.split("://", 2);
+  return host === own && (scheme === "https" || !(socket instanceof TLSSocket));
+}
