@@ -187,7 +187,7 @@ test("a sender is held back so that little waits for a member that reads at its 
   let received = "";
   let worst = 0;
   while (!received.includes(`"<= ${count - 1} `)) {
-    const [line] = (await app.roomcast.metrics.metrics()).match(/roomcast_outbox_worst_bytes \d+/) ?? [];
+    const [line] = (await app.roomcast.metrics.metrics()).match(/roomcast_send_queue_worst_bytes \d+/) ?? [];
     worst = Math.max(worst, Number(line?.split(" ")[1]));
     received += await (await fetch(session)).text();
     await sleep(50);
@@ -212,7 +212,7 @@ test("one who says little is not held back for a member whose backlog others hav
     for (; isReading; await sleep(50)) await (await fetch(session)).text();
   })();
   for (let n = 0; n < 3; n++) await ann.ask("chat", "a word");
-  const worst = Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
+  const worst = Number((await scrape(url)).get("roomcast_send_queue_worst_bytes"));
   assert.ok(worst > 1_000_000, `${worst} bytes waited when the words had been said`);
   isReading = false;
   await reading;

@@ -177,8 +177,8 @@ test("what clients did is what the metrics say", async (t) => {
     'roomcast_refusals_total{code="bad_payload"}': 1,
     'roomcast_refusals_total{code="origin_not_allowed"}': 1,
     roomcast_handler_seconds_count: 13,
-    roomcast_outbox_bytes: 0,
-    roomcast_outbox_worst_bytes: 0,
+    roomcast_send_queue_bytes: 0,
+    roomcast_send_queue_worst_bytes: 0,
     roomcast_inbound_bytes: 0,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(values.get(name), value, name);
@@ -206,9 +206,9 @@ test("what waits for one who does not read is seen", async (t) => {
   for (let n = 0; n < 10; n++) await ann.ask("chat", "x".repeat(10_000));
   await until(() => assert.equal(ann.texts.length, 13));
   const values = await scrape(url);
-  const worst = Number(values.get("roomcast_outbox_worst_bytes"));
+  const worst = Number(values.get("roomcast_send_queue_worst_bytes"));
   assert.ok(worst > 100_000 && worst < 120_000, String(worst));
-  assert.equal(values.get("roomcast_outbox_bytes"), worst);
+  assert.equal(values.get("roomcast_send_queue_bytes"), worst);
 });
 
 test("a late event loop makes the server not ready, and it recovers", async (t) => {

@@ -85,7 +85,7 @@ describe("one who does not read what it is sent", () => {
     for (let n = 0; n < 20; n++) await ann.ask("chat", "x".repeat(16_000), "little");
     for (let n = 0; n < 200; n++) await ann.ask("chat", "x".repeat(16_000), "much");
     assert.deepEqual(ended(logs), ["much"]);
-    assert.ok(Number((await scrape(url)).get("roomcast_outbox_bytes")) > 20 * 16_000);
+    assert.ok(Number((await scrape(url)).get("roomcast_send_queue_bytes")) > 20 * 16_000);
   });
 
   test("comes back by itself when it reads again", async (t) => {
@@ -176,7 +176,7 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     const [held] = await connected;
     const released = once(held, "close");
-    const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
+    const worst = async () => Number((await scrape(url)).get("roomcast_send_queue_worst_bytes"));
     assert.ok((await worst()) > 1_000_000);
     await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.deepEqual(ended(logs), ["blind"]);
@@ -197,7 +197,7 @@ describe("one who polls and does not read the answers", () => {
     await polled;
     const first = (await polled).text();
     await ann.settled();
-    const waiting = Number((await scrape(url)).get("roomcast_outbox_bytes"));
+    const waiting = Number((await scrape(url)).get("roomcast_send_queue_bytes"));
     const rest = (await first).length;
     assert.ok(waiting + rest > 20 * 16_000, `${waiting} wait, ${rest} came`);
   });
@@ -277,7 +277,7 @@ describe("the memory of the process, as the operating system counts it,", () => 
       t.diagnostic(`grew by ${Math.round(peak / 1e6)} MB at most`);
       assert.ok(peak < memoryMax + slack, `${peak}`);
       const values = await scrape(url);
-      assert.ok(Number(values.get("roomcast_outbox_bytes")) < memoryMax * 1.05);
+      assert.ok(Number(values.get("roomcast_send_queue_bytes")) < memoryMax * 1.05);
       assert.ok(Number(values.get('roomcast_endings_total{reason="slow consumer"}')) > 30);
       assert.equal(await ann.ask("notice", "still served"), "have still served");
     });

@@ -128,12 +128,12 @@ export class Metrics {
     );
     this.#show(
       Gauge,
-      "outbox_bytes",
+      "send_queue_bytes",
       "Bytes in all send queues",
       [],
       sum((gauges) => gauges.sendQueues().total),
     );
-    this.#show(Gauge, "outbox_worst_bytes", "Bytes in the longest send queue", [], () => [[[], worst()]]);
+    this.#show(Gauge, "send_queue_worst_bytes", "Bytes in the longest send queue", [], () => [[[], worst()]]);
     this.#show(
       Gauge,
       "inbound_bytes",

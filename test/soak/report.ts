@@ -19,7 +19,7 @@ const counters = [
   ],
   ...["received_bytes_total", "sent_bytes_total"],
 ].map((name) => `roomcast_${name}`);
-const gauges = ["connections", "sessions", "rooms", "outbox_bytes", "outbox_worst_bytes"];
+const gauges = ["connections", "sessions", "rooms", "send_queue_bytes", "send_queue_worst_bytes"];
 
 const exactly = (count: number): Range => ({ least: count, most: count });
 
