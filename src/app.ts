@@ -1,8 +1,6 @@
 import type { Server } from "node:https";
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from "fastify";
-import type { RoomcastOptions } from "./config/options.ts";
-import { readOptions } from "./config/read.ts";
-import type { Settings } from "./config/settings.ts";
+import type { CommonSettings } from "./config/settings.ts";
 import { operations } from "./http/operations.ts";
 import { page } from "./http/page.ts";
 import { answerTimeMs, tcpConnections } from "./limits/numbers.ts";
@@ -20,20 +18,26 @@ const lookEveryMs = 2_000;
 /** Of a request to the page or to what operators ask. */
 const longestBodyBytes = 1_024;
 
-/** What the whole server takes beside the plugin's options. */
-export type BuildOptions = RoomcastOptions &
-  Partial<Pick<Settings, "host" | "operationsPort" | "tlsCert" | "tlsKey">>;
+/** The settings of the rooms, and those of the server around them. */
+export interface ServerSettings extends CommonSettings {
+  /** As `RoomcastOptions` has it; the command has no namespaces of its own. */
+  publicNamespaces?: string[];
+  host?: string;
+  operationsPort?: number | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+}
 
 /**
  * The whole server, as the command runs it: the rooms, the page, and what operators ask. It does not listen yet.
  *
- * @throws {SettingError} for an option that cannot be used
+ * @throws {SettingError} for keys or a certificate that cannot be used
  */
 export async function build(
-  { host = "127.0.0.1", operationsPort, tlsCert, tlsKey, ...options }: BuildOptions,
+  settings: ServerSettings,
   logger: FastifyServerOptions["logger"] = false,
 ): Promise<FastifyInstance> {
-  const settings = readOptions(options);
+  const { host = "127.0.0.1", operationsPort, tlsCert, tlsKey } = settings;
   const { handshakeTimeoutMs, maxConnections } = settings;
   const http = {
     headersTimeout: handshakeTimeoutMs,
@@ -57,7 +61,7 @@ export async function build(
     const late = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);
     app.server.once("close", () => clearTimeout(late));
   });
-  await serve(app, settings);
+  await serve(app, { publicNamespaces: [], ...settings });
   await app.register(page);
   const { metrics, health } = app.roomcast;
   if (operationsPort === undefined) app.register(operations, { metrics, health, loopbackOnly: true });

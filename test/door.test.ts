@@ -10,12 +10,11 @@ import { promisify } from "node:util";
 import fastifyWebsocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance } from "fastify";
 import { WebSocket } from "ws";
-import { build } from "../src/app.ts";
 import { type RoomcastOptions, roomcast } from "../src/roomcast.ts";
 import { connect } from "./support/client.ts";
 import { scrape } from "./support/metrics.ts";
 import { engineUrl, openPolling, openRaw, RawSocket } from "./support/raw.ts";
-import { startServer } from "./support/server.ts";
+import { buildServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 import { Wire } from "./support/wire.ts";
 
@@ -228,7 +227,7 @@ test("every address that is listened on for localhost has the limits", async (t)
       : lookup(name, options, done as never)) as typeof lookup);
   const own = Fastify({ forceCloseConnections: true });
   own.register(roomcast, { maxConnectionsPerAddress: 1 });
-  const apps: FastifyInstance[] = [own, await build({ maxConnectionsPerAddress: 1 })];
+  const apps: FastifyInstance[] = [own, await buildServer({ maxConnectionsPerAddress: 1 })];
   for (const app of apps) {
     t.after(() => app.close());
     await app.listen({ port: 0, host: "localhost" });

@@ -4,12 +4,11 @@ import { get } from "node:http";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { test } from "node:test";
-import { build } from "../src/app.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { scrape } from "./support/metrics.ts";
 import { connectRaw, openPolling } from "./support/raw.ts";
-import { startServer } from "./support/server.ts";
+import { buildServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
 const paths = ["/livez", "/readyz", "/healthz", "/metrics"];
@@ -21,7 +20,7 @@ test("a caller on this machine may ask", async (t) => {
 });
 
 test("a caller on this machine may ask over IPv6", async (t) => {
-  const app = await build({});
+  const app = await buildServer();
   t.after(() => app.close());
   const url = await app.listen({ port: 0, host: "::1" }).catch(() => undefined);
   if (!url) return t.skip("no IPv6 here");
@@ -109,7 +108,7 @@ const [foreign] = Object.values(networkInterfaces())
 test("one who comes from elsewhere may not", {
   skip: !foreign && "no network but loopback here",
 }, async (t) => {
-  const app = await build({});
+  const app = await buildServer();
   t.after(() => app.close());
   await app.listen({ port: 0, host: "0.0.0.0" });
   const { port } = app.server.address() as { port: number };

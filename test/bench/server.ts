@@ -24,8 +24,8 @@ const unlimited = {
 
 /** roomcast as it ships, but for the limits on how much one address and one connection may ask. */
 async function roomcast(): Promise<number> {
-  const { build } = await dist("app.js");
-  const app = await build(unlimited);
+  const [{ build }, { readOptions }] = await Promise.all([dist("app.js"), dist("config/read.js")]);
+  const app = await build(readOptions(unlimited));
   await app.listen({ port: 0, host });
   return app.server.address().port;
 }

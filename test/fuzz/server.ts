@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
-import { build } from "../../src/app.ts";
 import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
+import { buildServer } from "../support/server.ts";
 import { maxPacketBytes } from "./conversation.ts";
 import type { Counts, Question, Report } from "./target.ts";
 
@@ -89,7 +89,7 @@ async function memory() {
 }
 
 async function start(): Promise<void> {
-  const app = await build(options, { level: "info", stream: { write: log } });
+  const app = await buildServer(options, { level: "info", stream: { write: log } });
   await app.listen({ port: 0, host: "127.0.0.1" });
   process.on("message", async (question: Question) => {
     if (question === "counts") report({ counts: await counts(app) });

@@ -1,10 +1,9 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { Server } from "socket.io";
-import type { BuildOptions } from "../../src/app.ts";
 import { readOptions } from "../../src/config/read.ts";
 import { closeCore, createCore } from "../../src/core.ts";
 import type { Session } from "../../src/namespaces/member.ts";
-import type { Roomcast } from "../../src/roomcast.ts";
+import type { Roomcast, RoomcastOptions } from "../../src/roomcast.ts";
 import { SocketIOGateway } from "../../src/socketio/connections.ts";
 import type { SocketIOClient, SocketIOServer } from "../../src/socketio/server.ts";
 
@@ -14,7 +13,7 @@ import type { SocketIOClient, SocketIOServer } from "../../src/socketio/server.t
  * @param Gateway delivers messages; by default ours, through the stock transports
  */
 export async function buildOnStock(
-  options: BuildOptions,
+  options: RoomcastOptions,
   Gateway = SocketIOGateway,
 ): Promise<FastifyInstance> {
   const app = Fastify() as FastifyInstance;
