@@ -38,9 +38,9 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   ];
   const metrics = new Metrics();
   const health = new Health();
-  health.heed(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
+  health.addCheck(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
   const admission = new Admission(settings, () => health.closed);
-  health.heed(() => (admission.isFull ? "as many connections as there may be" : undefined));
+  health.addCheck(() => (admission.isFull ? "as many connections as there may be" : undefined));
   const log = new RepeatLog(logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
   const shared = { handlerTimeoutMs, rateLimiter, metrics, log };

@@ -8,7 +8,7 @@ import { type SendQueueBounds, SlowConsumers } from "../limits/slow-consumers.ts
 import { observing, prepare } from "./connection.ts";
 import { FrameScanner } from "./frame-scanner.ts";
 import { clientsOf, type EngineRequest, type InboundPacket } from "./internals.ts";
-import { answerInBinary, tame, wantsBinaryPayloads } from "./polling-transport.ts";
+import { adaptPolling, answerInBinary, wantsBinaryPayloads } from "./polling-transport.ts";
 import { isReducible, ReducedRequest } from "./reduced-request.ts";
 import { type EngineSocket, type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
 import { isUpgradable } from "./session-guard.ts";
@@ -33,7 +33,7 @@ export class Engine extends Server implements Shared {
   readonly inbound: InboundMemory;
   readonly bounds: ReceiveBounds;
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
-  readonly longestBatchBytes: number;
+  readonly maxBatchBytes: number;
   observed = false;
   newest: Session | undefined;
   onClose: (session: Session, reason: string) => void = () => {};
@@ -51,7 +51,7 @@ export class Engine extends Server implements Shared {
     const most = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
     this.packets = new PacketLimiter(most, (session) => session.close("rate limited"));
     this.onEnd = onEnd;
-    this.longestBatchBytes = sendQueueMaxBytes;
+    this.maxBatchBytes = sendQueueMaxBytes;
     this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));
     this.pacer = new Pacer(this.slowConsumers, sendQueueMaxBytes, this.opts.pingTimeout ?? 0);
     this.on("newListener", (event) => {
@@ -113,7 +113,7 @@ export class Engine extends Server implements Shared {
   }
 
   #polling(request: EngineRequest) {
-    const transport = tame(
+    const transport = adaptPolling(
       super.createTransport("polling", request),
       this.traffic,
       request._query.j !== undefined,

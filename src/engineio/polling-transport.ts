@@ -47,7 +47,7 @@ const longestCloseMs = 1_000;
  * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. It keeps
  * the session of one who has ceased to poll for half a minute, and reads payloads of however many packets.
  */
-export function tame<T extends object>(
+export function adaptPolling<T extends object>(
   transport: T,
   traffic: Traffic,
   isJsonp: boolean,
@@ -122,13 +122,13 @@ export function tame<T extends object>(
  * takes, and what is encoded and compressed for it at a time is bounded.
  */
 function answerable(session: Session, packets: TransportPacket[]): TransportPacket[] {
-  const { longestBatchBytes } = session.shared;
+  const { maxBatchBytes } = session.shared;
   // With the last answer a session that closes says so.
-  if (!session.isOpen || session.bufferedBytes <= longestBatchBytes) return packets;
+  if (!session.isOpen || session.bufferedBytes <= maxBatchBytes) return packets;
   let bytes = 0;
   const end = packets.findIndex(({ data }, n) => {
     bytes += packetBytes + memoryOf(data as Data);
-    return n > 0 && bytes > longestBatchBytes;
+    return n > 0 && bytes > maxBatchBytes;
   });
   if (end < 0) return packets;
   const rest = packets.slice(end);

@@ -24,7 +24,7 @@ export interface Shared {
   readonly bounds: ReceiveBounds;
   readonly traffic: Traffic;
   /** The most that a send queue collects before it is written, in bytes. */
-  readonly longestBatchBytes: number;
+  readonly maxBatchBytes: number;
   /** An application listens on the server for what Engine.IO tells of each packet. */
   readonly observed: boolean;
   /** The session that began last. */

@@ -119,7 +119,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     }
     for (const part of parts) this.#batch = this.#batch.with(part);
     // So that a long turn holds no more than may wait at all.
-    if (this.session && this.#batch.size > this.session.shared.longestBatchBytes) this.flush();
+    if (this.session && this.#batch.size > this.session.shared.maxBatchBytes) this.flush();
   }
 
   /** Writes what was collected. */
@@ -224,7 +224,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
   answered(): void {
     const unread = this.tcp.writableLength - (this.#rest?.lastBytes ?? 0);
-    if (this.session && unread > this.session.shared.longestBatchBytes) this.session.close("slow consumer");
+    if (this.session && unread > this.session.shared.maxBatchBytes) this.session.close("slow consumer");
   }
 
   fail(error: Error & { code?: string }): void {

@@ -7,7 +7,7 @@ export class Health {
   readonly #complaints: (() => string | undefined)[] = [];
 
   /** From now on the server is ready only while this has nothing to say. */
-  heed(complaint: () => string | undefined): void {
+  addCheck(complaint: () => string | undefined): void {
     this.#complaints.push(complaint);
   }
 

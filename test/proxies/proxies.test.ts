@@ -1,26 +1,19 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { WebSocket } from "ws";
 import { type ClientOptions, client, connect, type Member, next } from "../support/client.ts";
 import { type Command, runCommand } from "../support/command.ts";
 import { skipWithout } from "../support/programs.ts";
-import { freePort, type RunningProxy, shipped, startHaproxy, startNginx } from "../support/proxy.ts";
+import { freePort, type RunningProxy, startHaproxy, startNginx } from "../support/proxy.ts";
 import { engineUrl } from "../support/raw.ts";
 import { until } from "../support/until.ts";
 
 /*
- * The command behind the proxies that the README tells how to set up, with the files that it shows. Only ports
+ * The command behind the proxies that the documentation tells how to set up, with the files that it shows. Only ports
  * and times are changed, and which nodes there are.
  */
-
-test("the README's configurations are those that are tested", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  assert.ok(readme.includes(`\n\`\`\`nginx\n${shipped("nginx.conf")}\`\`\`\n`), "nginx.conf");
-  assert.ok(readme.includes(`\n\`\`\`haproxy\n${shipped("haproxy.cfg")}\`\`\`\n`), "haproxy.cfg");
-});
 
 /** A node that believes a proxy on this machine. */
 class RunningNode {
