@@ -8,19 +8,20 @@ import { boundAnswerTime } from "./net/answer-time.ts";
 import { serve } from "./roomcast.ts";
 import { readCertificate } from "./tls.ts";
 
-/** The time that requests in flight have to end when the server closes. */
+/** How long the server waits for requests in progress when it closes. */
 const longestCloseMs = 1_000;
 
-/** The longest that a client may take to send one whole request, and how often that is looked at. */
+/** The time that a client has to send a whole request, unless the handshake timeout is longer. */
 const longestRequestMs = 60_000;
-const lookEveryMs = 2_000;
+/** How often Node checks the request timeouts. */
+const requestCheckMs = 2_000;
 
-/** Of a request to the page or to what operators ask. */
+/** The largest body of a request to the page or to the operations routes. */
 const longestBodyBytes = 1_024;
 
-/** The settings of the rooms, and those of the server around them. */
+/** The settings of the rooms and of the HTTP server around them. */
 export interface ServerSettings extends CommonSettings {
-  /** As `RoomcastOptions` has it; the command has no namespaces of its own. */
+  /** As in `RoomcastOptions`; the command has no setting for it. */
   publicNamespaces?: string[];
   host?: string;
   operationsPort?: number | undefined;
@@ -29,9 +30,10 @@ export interface ServerSettings extends CommonSettings {
 }
 
 /**
- * The whole server, as the command runs it: the rooms, the page, and what operators ask. It does not listen yet.
+ * Builds the server that the command runs: the rooms, the page and the operations routes. The caller makes it
+ * listen.
  *
- * @throws {SettingError} for keys or a certificate that cannot be used
+ * @throws {SettingError} if the token keys or the certificate cannot be used
  */
 export async function build(
   settings: ServerSettings,
@@ -43,44 +45,47 @@ export async function build(
     headersTimeout: handshakeTimeoutMs,
     handshakeTimeout: handshakeTimeoutMs,
     requestTimeout: Math.max(longestRequestMs, handshakeTimeoutMs),
-    connectionsCheckingInterval: Math.min(lookEveryMs, handshakeTimeoutMs),
+    connectionsCheckingInterval: Math.min(requestCheckMs, handshakeTimeoutMs),
   };
   const logController = new LogController({ disableRequestLogging: true });
-  // No route takes a body, but Fastify would collect one before it answers 404.
+  // No route takes a body, but Fastify reads the whole body before it answers 404.
   const bodyLimit = longestBodyBytes;
   const app = (
     tlsCert !== undefined && tlsKey !== undefined
       ? Fastify({ logger, logController, bodyLimit, https: { ...http, ...readCertificate(tlsCert, tlsKey) } })
       : Fastify({ logger, logController, bodyLimit, http })
   ) as FastifyInstance;
-  // The files that a process may open are few.
+  // Each connection takes one of the file descriptors of the process.
   app.server.maxConnections = tcpConnections(maxConnections);
   app.addHook("onRequest", boundAnswerTime(answerTimeMs(settings.sendQueueAgeMs)));
   app.addHook("preClose", async () => {
-    // A browser keeps spare connections that are not idle for Node, and would hold up the end for a minute.
-    const late = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);
-    app.server.once("close", () => clearTimeout(late));
+    // Browsers keep spare connections open. Node does not count them as idle, and close() would wait a minute
+    // for them.
+    const timer = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);
+    app.server.once("close", () => clearTimeout(timer));
   });
   await serve(app, { publicNamespaces: [], ...settings });
   await app.register(page);
   const { metrics, health } = app.roomcast;
   if (operationsPort === undefined) app.register(operations, { metrics, health, loopbackOnly: true });
-  else serveApart(app, host, operationsPort);
+  else serveOperations(app, host, operationsPort);
   return app;
 }
 
-/** Serves operators on a port of their own, from before the server listens until after it has closed. */
-function serveApart(app: FastifyInstance, host: string, port: number): void {
+/**
+ * Serves the operations routes on their own port, from before the server listens until after it has closed.
+ */
+function serveOperations(app: FastifyInstance, host: string, port: number): void {
   const { metrics, health } = app.roomcast;
-  const apart = Fastify({ bodyLimit: longestBodyBytes });
-  apart.register(operations, { metrics, health, loopbackOnly: false });
+  const server = Fastify({ bodyLimit: longestBodyBytes });
+  server.register(operations, { metrics, health, loopbackOnly: false });
   app.addHook("onReady", async () => {
-    app.log.info(`metrics and health are at ${await apart.listen({ host, port })}`);
+    app.log.info(`metrics and health are at ${await server.listen({ host, port })}`);
   });
-  app.addHook("onClose", () => apart.close());
+  app.addHook("onClose", () => server.close());
 }
 
-/** Reads the certificate of a server with TLS again; what was begun with the last one goes on. */
+/** Reads the certificate of a TLS server again; open connections keep the old one. */
 export function renewCertificate(app: FastifyInstance, tlsCert: string, tlsKey: string): void {
   (app.server as Server).setSecureContext(readCertificate(tlsCert, tlsKey));
 }

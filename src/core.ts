@@ -14,11 +14,11 @@ import { type Count, Metrics, Tally } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
 import { Rooms } from "./rooms/rooms.ts";
 
-/** What every gateway of one server shares. */
+/** The parts of a server that all its gateways share. */
 export interface Core {
-  /** One for each namespace. */
+  /** One per namespace. */
   readonly dispatchers: readonly Dispatcher[];
-  /** Undefined where no token is required. */
+  /** Undefined if no tokens are required. */
   readonly authenticator: Authenticator | undefined;
   readonly rateLimiter: RateLimiter;
   readonly admission: Admission;
@@ -27,7 +27,7 @@ export interface Core {
   readonly log: RepeatLog;
 }
 
-/** @throws {SettingError} for keys that cannot be read */
+/** Creates the core. @throws {SettingError} if the keys of tokens cannot be read */
 export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Core {
   const { maxTextChars, maxRooms, eventsPerSecond, eventsBurst, handlerTimeoutMs } = settings;
   const authenticator = tokenVerifier(settings, logger);
@@ -40,12 +40,12 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const health = new Health();
   health.addCheck(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
   const admission = new Admission(settings, () => health.closed);
-  health.addCheck(() => (admission.isFull ? "as many connections as there may be" : undefined));
+  health.addCheck(() => (admission.isFull ? "the maximum number of connections is reached" : undefined));
   const log = new RepeatLog(logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
   const shared = { handlerTimeoutMs, rateLimiter, metrics, log };
   const dispatchers = namespaces.map((namespace) => new Dispatcher(namespace, shared));
-  // A rate sees how a count grows, so each begins at 0 and not with its first occurrence.
+  // Prometheus rates need a first sample of 0, so every label exists before its first occurrence.
   for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
   for (const reason of Object.keys(disconnectReasons)) metrics.endings.of([reason]);
   metrics.showCore({
@@ -56,13 +56,13 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   return { dispatchers, authenticator, rateLimiter, admission, metrics, health, log };
 }
 
-/** Stops the timers of a core, and writes what its log still holds. */
+/** Stops the timers of a core and writes the pending lines of its log. */
 export function closeCore({ metrics, log }: Core): void {
   metrics.close();
   log.close();
 }
 
-/** The number of connections on each namespace, by transport and version of the protocol. */
+/** The number of connections by namespace, transport and protocol version. */
 function connectionsOf(namespaces: readonly Namespace[]): Tally {
   const tally = new Tally();
   for (const { name, rooms } of namespaces) {

@@ -1,4 +1,4 @@
-/** Why a request is refused: every code that a client may be told, with its sentence. The connection lives on. */
+/** Every code with which a request can fail, with its default message. The connection stays open. */
 export const errors = {
   bad_payload: "The event's arguments are not what it expects.",
   too_large: "The text is longer than a message may be.",
@@ -16,7 +16,7 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors;
 
-/** Why a new connection is turned away at the door: every code, with the status of HTTP. */
+/** Every code with which a request for a connection can be refused, with its HTTP status. */
 export const refusals = {
   handshake_timeout: 408,
   origin_not_allowed: 403,
@@ -28,17 +28,17 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
-/** The close code of a connection that is cut off without a close frame (RFC 6455, section 7.4.1). */
+/** The close code of a connection that ends without a close frame (RFC 6455, section 7.4.1). */
 export const cutOff = 1006;
 
 interface Disconnect {
-  /** What a WebSocket is closed with (RFC 6455, section 7.4); {@link cutOff} for none at all. */
+  /** The close code of a WebSocket (RFC 6455, section 7.4); {@link cutOff} if no close frame is sent. */
   code: number;
   /** Whether clients reconnect by themselves. */
   reconnects: boolean;
 }
 
-/** Why the server ends a connection: every reason. */
+/** Every reason for which the server ends a connection. */
 export const disconnectReasons = {
   "slow consumer": { code: cutOff, reconnects: true },
   "rate limited": { code: 1008, reconnects: true },
@@ -52,15 +52,15 @@ export const disconnectReasons = {
 
 export type DisconnectReason = keyof typeof disconnectReasons;
 
-/** What a client is told of a failure. */
+/** The error that a client receives. */
 export interface ErrorInfo {
   code: ErrorCode;
   message: string;
-  /** When to try again, where that is known. */
+  /** When to try again, in milliseconds, if known. */
   retryAfterMs?: number;
 }
 
-/** A refusal that the client is told in words. Whatever else is thrown, it is told only as `internal`. */
+/** An error whose code and message the client receives. Any other error reaches the client as `internal`. */
 export class ClientError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterMs: number | undefined;
@@ -72,12 +72,12 @@ export class ClientError extends Error {
   }
 }
 
-/** What a client may be told of anything that was thrown. */
+/** Turns anything that was thrown into the error that the client receives. */
 export function errorInfo(thrown: unknown): ErrorInfo {
   const { code, message, retryAfterMs } =
     thrown instanceof ClientError ? thrown : new ClientError("internal");
   return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };
 }
 
-/** A setting that cannot be used. The message is one sentence for whoever gave it. */
+/** A setting that cannot be used. The message is one sentence for the operator. */
 export class SettingError extends Error {}

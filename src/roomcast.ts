@@ -16,20 +16,21 @@ export type { ApplicationServer, SocketData } from "./socketio/server.ts";
 /** What the plugin adds to an app, as `app.roomcast`. */
 export interface Roomcast {
   /**
-   * The Socket.IO server. Events of your own belong in namespaces of your own: on `/` and `/chat` every event is
-   * answered by roomcast.
+   * The Socket.IO server. Define your own events in your own namespaces: on `/` and `/chat`, roomcast answers
+   * every event.
    *
    * @example
    * app.roomcast.io.of("/game").on("connection", (socket) => socket.on("move", (to) => socket.emit("moved", to)));
    */
   readonly io: ApplicationServer;
-  /** Everything that roomcast counts, a registry of prom-client to be served where the app sees fit. */
+  /** The metrics, as a prom-client registry. The app decides where to serve them. */
   readonly metrics: Registry;
-  /** Whether the server is ready for more clients, and if not, why. */
+  /** `complaint` is the reason why the server is not ready for more clients; undefined if it is ready. */
   readonly health: Pick<Health, "complaint">;
   /**
-   * Ends all connections before the app is closed: first `health` says so, for `drainDelayMs`; then no new session
-   * may begin, and connections end over `drainTimeMs`, each after what was sent to it.
+   * Ends all connections; call it before closing the app. First `health` reports the shutdown for
+   * `drainDelayMs`. Then the server refuses new sessions and ends the connections over `drainTimeMs`, each
+   * after its queued messages have been sent.
    */
   drain(): Promise<void>;
 }
@@ -42,15 +43,15 @@ declare module "fastify" {
 
 const cores = new WeakMap<Roomcast, Core>();
 
-/** The core of an app, for gateways beside Socket.IO. */
+/** The core of an app, for gateways other than Socket.IO. */
 export const coreOf = ({ roomcast }: FastifyInstance): Core => cores.get(roomcast) as Core;
 
 /**
- * The Fastify plugin: the namespaces `/` and `/chat` with their rooms, over Socket.IO on the port of the app that
- * registers it. The app's own routes are left alone; roomcast uses the path `/socket.io/`, which is at the root
- * also where the plugin is registered with a prefix.
+ * The Fastify plugin. It serves the namespaces `/` and `/chat` over Socket.IO on the port of the app that
+ * registers it. It only uses the path `/socket.io/`, at the root even if the plugin is registered with a
+ * prefix, and leaves the app's own routes alone.
  *
- * @throws {SettingError} while the app gets ready, for an option that does not exist or is out of bounds
+ * @throws {SettingError} while the app gets ready, if an option does not exist or is out of bounds
  */
 export const roomcast = fastifyPlugin<RoomcastOptions>(
   async (app, { prefix, logLevel, logSerializers, ...options }: RoomcastOptions & RegisterOptions) =>
@@ -58,11 +59,11 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
   { name: "roomcast", fastify: "5.x" },
 );
 
-/** Serves the rooms on an app, with settings that have been read already. */
+/** Serves the rooms on an app, with validated settings. */
 export async function serve(app: FastifyInstance, settings: RoomSettings): Promise<void> {
   const core = createCore(settings, app.log);
   const { io, drain } = await socketio(app, { ...settings, core });
-  app.addHook("onListen", () => app.log.info(whoMayConnect(settings)));
+  app.addHook("onListen", () => app.log.info(tokenPolicy(settings)));
   app.addHook("onClose", async () => closeCore(core));
   const { dispatchers, metrics, health } = core;
   const decoration: Roomcast = {
@@ -74,7 +75,7 @@ export async function serve(app: FastifyInstance, settings: RoomSettings): Promi
       await sleep(settings.drainDelayMs);
       health.closed = true;
       await Promise.all(dispatchers.map((dispatcher) => dispatcher.idle()));
-      // The answers are sent in the turn after.
+      // The last answers are sent in the next turn of the event loop.
       await turn();
       await drain(settings.drainTimeMs);
     },
@@ -83,9 +84,10 @@ export async function serve(app: FastifyInstance, settings: RoomSettings): Promi
   app.decorate("roomcast", decoration);
 }
 
-function whoMayConnect({ authSecret, authJwks }: RoomSettings): string {
+/** The log line that states whether tokens are required. */
+function tokenPolicy({ authSecret, authJwks }: RoomSettings): string {
   if (authSecret !== undefined) return "tokens are required: signed with --auth-secret";
   if (authJwks !== undefined)
     return `tokens are required: signed with the keys of ${authJwks.replace(/\?.*/s, "")}`;
-  return "no tokens are required: a userId is whatever a client says";
+  return "no tokens are required: clients choose their own userId";
 }

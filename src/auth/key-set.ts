@@ -10,42 +10,43 @@ import {
 } from "jose";
 import { ClientError, SettingError } from "../errors.ts";
 
-/** Signatures by a key pair. None of these is HMAC: a public key is never taken for a secret. */
+/** The accepted signature algorithms. None is HMAC, so a public key can never be used as an HMAC secret. */
 export const publicKeyAlgorithms = [
   ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
   ...["ES256", "ES384", "ES512"],
 ];
 
-/** Hears when keys cannot be fetched, and when they can again. */
+/** The log for failures to fetch keys, and for recovery from them. */
 export interface KeyLog {
   error(details: object, message: string): void;
   info(details: object, message: string): void;
 }
 
 /**
- * The public keys of a JSON Web Key Set (RFC 7517).
+ * Loads the public keys of a JSON Web Key Set (RFC 7517).
  *
  * @param source an http or https URL, or the path of a file
- * @throws {SettingError} for a file that cannot be read or has no key to verify a signature with
+ * @param timeoutMs the time limit of the handlers that need the keys
+ * @throws {SettingError} if a file cannot be read or has no key that can verify a signature
  */
 export function keySet(source: string, timeoutMs: number, log: KeyLog): JWTVerifyGetKey {
   if (!/^https?:\/\//i.test(source)) return createLocalJWKSet(readKeySet(source));
   return createRemoteJWKSet(new URL(source), {
-    // Gives up before the handler does, whose own timeout would be logged at each attempt.
+    // Shorter than the handler's timeout, which would be logged at each attempt.
     timeoutDuration: Math.ceil(0.9 * timeoutMs),
     [customFetch]: fetchLoggedOnce(log),
   });
 }
 
-/** Logs the first of several failures, and the success after them with their count. */
+/** Logs the first of consecutive failures, and the next success with the number of failures. */
 function fetchLoggedOnce(log: KeyLog): FetchImplementation {
   let failures = 0;
   return async (url, options) => {
     try {
       const response = await fetch(url, options);
-      if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
+      if (response.status !== 200) throw new Error(`the server responded with status ${response.status}`);
       const body = await response.json();
-      // Throws unless it is a key set.
+      // Throws unless the body is a key set.
       createLocalJWKSet(body as JSONWebKeySet);
       if (failures > 0) log.info({ failures }, "the keys of --auth-jwks can be fetched again");
       failures = 0;
@@ -59,7 +60,7 @@ function fetchLoggedOnce(log: KeyLog): FetchImplementation {
   };
 }
 
-/** jose makes its own error of it, which clients hear as `timeout`. */
+/** jose turns this into an error of its own, which clients receive as `timeout`. */
 const isTimeout = (error: unknown) => error instanceof Error && error.name === "TimeoutError";
 
 function readKeySet(path: string): JSONWebKeySet {

@@ -4,24 +4,27 @@ import { clockSkewSeconds, longestTokenChars } from "../limits/numbers.ts";
 import { type KeyLog, keySet, publicKeyAlgorithms } from "./key-set.ts";
 import type { Authenticator, Permissions } from "./permissions.ts";
 
+/** How tokens are verified. */
 export interface AuthOptions {
-  /** Tokens are signed with this (HS256). */
+  /** The secret that signs tokens (HS256). */
   authSecret?: string;
-  /** Tokens are signed with one of these keys: a JSON Web Key Set (RFC 7517), by URL or file. */
+  /** The public keys of the tokens: the URL or file of a JSON Web Key Set (RFC 7517). */
   authJwks?: string;
-  /** The claims `iss` and `aud` that a token must have (RFC 7519, 4.1). */
+  /** The `iss` claim that a token must have (RFC 7519, section 4.1.1). */
   authIssuer?: string;
+  /** The `aud` claim that a token must have (RFC 7519, section 4.1.3). */
   authAudience?: string;
+  /** How long a connection may continue after its token has expired. */
   authGraceMs: number;
   handlerTimeoutMs: number;
 }
 
 /**
- * Who may come in, by JSON Web Tokens (RFC 7519).
+ * Creates the authenticator that verifies JSON Web Tokens (RFC 7519).
  *
- * @returns undefined where no token is asked for
- * @param log hears when keys cannot be fetched from a URL
- * @throws {SettingError} for a file of keys that cannot be used
+ * @param log receives failures to fetch keys from a URL
+ * @returns undefined if no tokens are required
+ * @throws {SettingError} if a key file cannot be used
  */
 export function tokenVerifier(options: AuthOptions, log: KeyLog): Authenticator | undefined {
   const keys = keysOf(options, log);
@@ -53,22 +56,22 @@ function keysOf({ authSecret, authJwks, handlerTimeoutMs }: AuthOptions, log: Ke
   return { key, algorithms: publicKeyAlgorithms };
 }
 
-/** Nobody is told why a signature failed; only that a token has expired, for that one can mend. */
+/** Does not tell the client why a token is invalid, except that it has expired: the client can fix that. */
 async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
   try {
     return (await jwtVerify(token, key, options)).payload;
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new ClientError("token_expired");
-    // Keys could not be fetched, which is logged already.
+    // The keys could not be fetched; this was logged already.
     if (error instanceof ClientError) throw error;
     if (error instanceof errors.JWKSTimeout) throw new ClientError("timeout");
-    if (isOfTheKeys(error)) throw error;
+    if (isKeyFailure(error)) throw error;
     throw new ClientError("unauthorized");
   }
 }
 
-/** Whether the token is not to blame: its keys could not be had. */
-function isOfTheKeys(error: unknown): boolean {
+/** Whether verification failed because of the keys, not because of the token. */
+function isKeyFailure(error: unknown): boolean {
   if (!(error instanceof errors.JOSEError)) return true;
   return error.code === "ERR_JOSE_GENERIC" || error instanceof errors.JWKSInvalid;
 }

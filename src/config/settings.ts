@@ -2,9 +2,9 @@ import Type, { type Static, type TSchema } from "typebox";
 import { longestTimerMs } from "../limits/numbers.ts";
 
 /*
- * Every setting with its meaning, default and bounds. The `title` says what a value looks like where the bounds
- * do not; one without a default may be left out. A flag is the name in kebab case without the unit
- * (`--ping-interval`), a variable the flag in capitals (`PING_INTERVAL`).
+ * Every setting with its meaning, default and bounds. The `title` describes the valid values if the bounds do
+ * not. A setting without a default may be left out. The flag is the name in kebab case without the unit
+ * (`--ping-interval`), and the variable is the flag in capitals (`PING_INTERVAL`).
  */
 
 const milliseconds = (description: string, defaultMs: number, minimum = 1) =>
@@ -24,7 +24,7 @@ const list = (title: string, description: string, item: TSchema) =>
 
 const port = { minimum: 0, maximum: 65_535 };
 
-/** The settings that the command and the Fastify plugin have in common. */
+/** The schemas of the settings that the command and the Fastify plugin have in common. */
 const roomSettings = {
   pingIntervalMs: milliseconds("Time between heartbeats", 25_000),
   pingTimeoutMs: milliseconds("Time a client has to answer a heartbeat", 20_000),
@@ -40,7 +40,7 @@ const roomSettings = {
     maximum: 1_073_741_824,
   }),
   maxTextChars: Type.Integer({
-    description: "Longest text of a message; less than a third of --max-payload",
+    description: "Longest message text; must be less than a third of --max-payload",
     default: 16_384,
     minimum: 1,
     maximum: 100_000_000,
@@ -49,7 +49,7 @@ const roomSettings = {
   eventsPerSecond: count("Sustained event rate per connection; further events are refused", 100),
   eventsBurst: count("Events a connection may send at once after a pause", 1_000),
   bytesPerSecond: Type.Integer({
-    description: "Sustained bytes per connection; further bytes are read later",
+    description: "Sustained byte rate per connection; further bytes are read later",
     default: 2_000_000,
     minimum: 1_024,
     maximum: 2 ** 40,
@@ -58,9 +58,9 @@ const roomSettings = {
   maxConnectionsPerAddress: count("Connections per IPv4 address or IPv6 /64 network", 1_000),
   sendQueueMaxBytes: bytes("Unread data at which a client is disconnected", 1_000_000),
   sendQueueAgeMs: milliseconds("Time a client may leave data unread", 30_000),
-  memoryMaxBytes: bytes("Unread data of all clients at which the slowest are disconnected", 256_000_000),
+  memoryMaxBytes: bytes("Total unread data at which the slowest clients are disconnected", 256_000_000),
   inboundMemoryMaxBytes: bytes(
-    "Incomplete packets of all clients at which those with most are disconnected",
+    "Total incomplete packets at which the largest senders are disconnected",
     128_000_000,
   ),
   trustProxy: list(
@@ -75,13 +75,13 @@ const roomSettings = {
   ),
   authSecret: text(
     "at least 32 characters",
-    "Secret that verifies the clients' tokens (HS256); use the variable",
+    "Secret that verifies tokens (HS256); set AUTH_SECRET instead of the flag",
     32,
   ),
   authJwks: Type.Optional(
     Type.String({
       title: "an http or https URL without a password, or the path of a file",
-      description: "Public keys that verify the clients' tokens (RS256, ES256, …)",
+      description: "Public keys that verify tokens (RS256, ES256, …)",
       format: "key-source",
     }),
   ),
@@ -92,22 +92,24 @@ const roomSettings = {
   drainTimeMs: milliseconds("Time over which disconnects are spread at shutdown", 500, 0),
 };
 
-/** The settings of the rooms, and what matters only to an application that has namespaces of its own. */
+/** The settings of the Fastify plugin: the common ones, and one for the application's own namespaces. */
 export const RoomSettings = Type.Object(
   {
     ...roomSettings,
     publicNamespaces: list(
       "namespaces such as /status",
-      "Namespaces of the application that need no token where tokens are required",
+      "Namespaces of the application that need no token even if tokens are required",
       Type.String({ pattern: "^/[^,\\s]+$" }),
     ),
   },
   { additionalProperties: false },
 );
+/** The validated settings of the rooms. */
 export type RoomSettings = Static<typeof RoomSettings>;
+/** The settings that the command and the Fastify plugin have in common. */
 export type CommonSettings = Omit<RoomSettings, "publicNamespaces">;
 
-/** Every setting of the command. */
+/** The settings of the command. */
 export const Settings = Type.Object({
   port: Type.Integer({
     description: "Port to listen on; 0 picks a free port",
@@ -116,7 +118,7 @@ export const Settings = Type.Object({
   }),
   host: Type.String({
     title: "a host name or address",
-    description: "Address to listen on; 0.0.0.0 for all networks",
+    description: "Address to listen on; 0.0.0.0 for all IPv4 interfaces",
     default: "127.0.0.1",
     minLength: 1,
   }),
@@ -134,4 +136,5 @@ export const Settings = Type.Object({
   }),
   ...roomSettings,
 });
+/** The validated settings of the command. */
 export type Settings = Static<typeof Settings>;

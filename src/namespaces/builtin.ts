@@ -2,10 +2,10 @@ import { type ChatEvents, type RootEvents, Text } from "../protocol.ts";
 import { namespace, on, type Setup } from "./namespace.ts";
 import { roomEvents } from "./room-events.ts";
 
-/** The `/` namespace: everything that rooms offer. */
+/** The `/` namespace: all room events. */
 export const root = (setup: Setup) => namespace<RootEvents>("/", setup, roomEvents(setup));
 
-/** The `/chat` namespace: everything that rooms offer, plus an echo that becomes the connection's context. */
+/** The `/chat` namespace: all room events, plus `msg`, an echo that becomes the connection's context. */
 export const chat = (setup: Setup) =>
   namespace<ChatEvents>("/chat", setup, {
     ...roomEvents(setup),

@@ -6,29 +6,30 @@ import * as lifecycle from "./lifecycle.ts";
 import type { Admission, Member, Request, Session } from "./member.ts";
 import type { Namespace } from "./namespace.ts";
 
+/** The options of a {@link Dispatcher}. */
 export interface DispatcherOptions {
-  /** The time that an event or a handshake has to be answered, in milliseconds. */
+  /** The time limit for answering an event or a handshake, in milliseconds. */
   handlerTimeoutMs: number;
   rateLimiter: RateLimiter;
   metrics: Metrics;
   log: RepeatLog;
 }
 
-/** How much of a text that a client or an error made up is repeated, in characters. */
+/** How many characters of an event name or an error are quoted in answers and in the log. */
 const maxQuotedChars = 128;
 
-/** Lines about the connections and refused events of one address before they are only counted. */
+/** Log lines about the connections and refused events of one address before further ones are only counted. */
 const lineBurst = 50;
 
 /**
- * Takes the handshakes and events that gateways receive to a namespace. Each passes the rate limit, is validated,
- * handled within a time limit, answered, counted and logged; the events of a connection are handled in the order
- * in which they were sent.
+ * Handles the handshakes and events that gateways receive for a namespace. The dispatcher applies the rate
+ * limit, validates each request, calls its handler within a time limit, answers, counts and logs it. It
+ * handles the events of a connection in the order in which they were sent.
  */
 export class Dispatcher {
   readonly namespace: Namespace;
   readonly #options: DispatcherOptions;
-  /** For each event, the count of those that succeeded. */
+  /** The count of successes of each event. */
   readonly #succeeded = new Map<unknown, Count>();
   readonly #unanswered = new Set<Promise<unknown>>();
 
@@ -42,13 +43,13 @@ export class Dispatcher {
     }
   }
 
-  /** Resolves when every request that has been received is answered. */
+  /** Resolves when every request received so far is answered. */
   async idle(): Promise<void> {
     while (this.#unanswered.size > 0) await Promise.allSettled(this.#unanswered);
   }
 
   /**
-   * Decides by its handshake whether a client may connect.
+   * Decides from its handshake whether a client may connect.
    *
    * @param id the connection's id
    */
@@ -63,7 +64,7 @@ export class Dispatcher {
     void this.#attempt(
       session,
       () => {
-        // The first is free, so that a connection that stays silent needs no bucket.
+        // The first handshake is not counted, so that idle connections need no bucket.
         if (++session.handshakes > 1) rateLimiter.take(session, performance.now());
         return lifecycle.admit(this.namespace, id, handshake);
       },
@@ -78,7 +79,7 @@ export class Dispatcher {
     );
   }
 
-  /** Connects an admitted member: it joins the rooms of its handshake and is greeted. */
+  /** Connects an admitted member: it joins the rooms of its handshake and receives "connected!". */
   connect(member: Member, { rooms }: Admission, transport: object): void {
     const { metrics, log } = this.#options;
     const { id, userId, session } = member;
@@ -91,14 +92,14 @@ export class Dispatcher {
     );
   }
 
-  /** Handles an event, after those that the member sent before it. */
+  /** Handles an event after all events that the member sent before it. */
   dispatch(member: Member, request: Request): void {
     member.events++;
     if (member.queue) member.queue.push(request);
     else this.#inOrder(member, () => this.#handle(member, request));
   }
 
-  /** Removes a member whose connection has ended, whatever ended it. */
+  /** Removes a member whose connection has ended, for any reason. */
   disconnect(member: Member, reason: string, seconds: number): void {
     const { metrics, log } = this.#options;
     const { id, userId, session, events } = member;
@@ -111,7 +112,7 @@ export class Dispatcher {
     log.write({ level: "info", message: "disconnected", about, details, burst: lineBurst });
   }
 
-  /** Runs a step of a member; what it sends until the step is done waits. */
+  /** Runs a step for a member. Events that the member sends before the step is done are queued. */
   #inOrder(member: Member, step: () => void | Promise<void>): void {
     const done = step();
     if (!done) return;
@@ -141,7 +142,7 @@ export class Dispatcher {
         if (succeeded) metrics.handled(succeeded, startMs);
       },
       (error) => {
-        // Clients make up names: those are counted as one.
+        // Clients can invent event names, so all unknown ones share one label.
         const known = succeeded ? String(event) : "unknown";
         metrics.handled(metrics.events.of([this.namespace.name, known, error.code]), startMs);
         const about = { address: member.session.address, event: known, code: error.code };
@@ -153,7 +154,10 @@ export class Dispatcher {
     );
   }
 
-  /** The one place where what is thrown becomes what a client is told; faults of the server are logged. */
+  /**
+   * Runs an action. Here alone a thrown error becomes the error that the client receives; server faults are
+   * logged.
+   */
   #attempt<T>(
     session: Session,
     action: () => T | Promise<T>,

@@ -9,7 +9,7 @@ import type { Admission, Member } from "./member.ts";
 import type { Namespace } from "./namespace.ts";
 import { validator } from "./validate.ts";
 
-/** What a client says of itself as it connects, unchecked; null and undefined count as left out. */
+/** The fields of a client's handshake, not yet validated; null and undefined count as missing. */
 export interface Handshake {
   userId?: unknown;
   /** One room, or an array of them. */
@@ -21,9 +21,9 @@ const mustBeUserId = validator(UserId);
 const mustBeRoom = validator(RoomName);
 
 /**
- * Decides by its handshake whether a client may connect to a namespace.
+ * Decides from its handshake whether a client may connect to a namespace.
  *
- * @param id the connection's id; the userId of a client that gives none
+ * @param id the connection's id, which is also the userId of a client that sends none
  * @throws {ClientError} `bad_payload`, `too_many_rooms`, `unauthorized`, `token_expired`, `forbidden`
  */
 export function admit(
@@ -52,7 +52,9 @@ function admitted(
   return { id, userId: userId as UserId, rooms: requested as readonly RoomName[], permissions };
 }
 
-/** Joins the rooms of the handshake, greets the new member with all of them, and announces it in each. */
+/**
+ * Joins the rooms of the handshake, sends the member "connected!" with all of them, and announces it in each.
+ */
 export function connect(
   { rooms, authenticator }: Namespace,
   member: Member,
@@ -64,15 +66,16 @@ export function connect(
   return after(joined, () => {
     if (member.closing) return;
     member.send("res", rooms.compose(member, { text: "connected!", state: "notice", rooms: requested }));
-    // The greeting has listed all rooms: here each copy lists its own only, or they would grow with the square.
+    // "connected!" has listed all rooms. Each copy here lists only its own: otherwise the total size would grow
+    // with the square of the number of rooms.
     return all(requested.map((room) => rooms.publish(announcement(rooms, member, "join", room), [room])));
   });
 }
 
-const announcement = (rooms: Rooms, member: Member, what: "join" | "leave", room: RoomName) =>
-  rooms.compose(member, { text: `<= ${member.userId} ${what} ${room}`, state: "state", rooms: [room] });
+const announcement = (rooms: Rooms, member: Member, verb: "join" | "leave", room: RoomName) =>
+  rooms.compose(member, { text: `<= ${member.userId} ${verb} ${room}`, state: "state", rooms: [room] });
 
-/** Tells the room that a member has joined it. The member's own copy lists all rooms it is in. */
+/** Announces to a room that a member has joined it. The member's own copy lists all rooms that it is in. */
 export function announceJoin(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
   const message = announcement(rooms, member, "join", room);
   return after(rooms.publish(message, [room], member), () =>
@@ -80,17 +83,17 @@ export function announceJoin(rooms: Rooms, member: Member, room: RoomName): void
   );
 }
 
-/** Tells those who stay in a room that a member has left it. */
+/** Announces to the remaining members of a room that a member has left it. */
 export function announceLeave(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
   return all([rooms.publish(announcement(rooms, member, "leave", room), [room])]);
 }
 
-/** Removes a member that says bye from its rooms and announces it in each. */
+/** Removes a member that sent `bye` from its rooms, and announces that in each. */
 export function depart(rooms: Rooms, member: Member): void | Promise<void> {
-  return sayLast(rooms, member, `<= ${member.userId} leaved`, "state", remove(rooms, member, "bye"));
+  return announceEnd(rooms, member, `<= ${member.userId} leaved`, "state", remove(rooms, member, "bye"));
 }
 
-/** Removes a member that is gone, and announces it in its rooms unless the server is shutting down. */
+/** Removes a member whose connection ended, and announces that in its rooms unless `silently` is set. */
 export function disconnect(
   { rooms }: Namespace,
   member: Member,
@@ -98,7 +101,7 @@ export function disconnect(
   { silently }: { silently: boolean },
 ): void | Promise<void> {
   const left = remove(rooms, member, reason);
-  if (!silently) return sayLast(rooms, member, "disconnected!", "notice", left);
+  if (!silently) return announceEnd(rooms, member, "disconnected!", "notice", left);
 }
 
 function remove(rooms: Rooms, member: Member, reason: string): readonly RoomName[] {
@@ -107,7 +110,7 @@ function remove(rooms: Rooms, member: Member, reason: string): readonly RoomName
   return rooms.remove(member);
 }
 
-function sayLast(
+function announceEnd(
   rooms: Rooms,
   member: Member,
   text: string,
@@ -118,7 +121,9 @@ function sayLast(
   return all(left.map((room) => rooms.publish({ ...message, rooms: [room] }, [room])));
 }
 
-/** Tells a member when its token expires, and ends it when the grace period is over without a new token. */
+/**
+ * Notifies a member when its token expires, and closes it if no new token arrives within the grace period.
+ */
 export function watchExpiry(member: Member, graceMs: number): void {
   clearTimeout(member.expiry);
   if (member.permissions) member.session.permissions = member.permissions;
@@ -132,7 +137,7 @@ export function watchExpiry(member: Member, graceMs: number): void {
   member.expiry = setTimeout(expired, Math.min(leftMs, longestTimerMs));
 }
 
-/** Applies a new token: the member leaves the rooms that it does not allow. */
+/** Applies a new token: the member leaves the rooms that the token does not allow. */
 export function reauthenticate(
   rooms: Rooms,
   member: Member,

@@ -4,39 +4,39 @@ import type { Bucket } from "../limits/rate-limiter.ts";
 import type { Message, RoomName, ServerEvents, UserId } from "../protocol.ts";
 import { type Connection, type Gateway, noRooms } from "../rooms/connection.ts";
 
-/** A client's connection to a gateway. Where the protocol has namespaces, it may be on several at once. */
+/** A client's connection to a gateway. If the protocol has namespaces, it may be on several at once. */
 export interface Session {
-  /** The address that limits count it for. */
+  /** The address under which the limits per address count it. */
   readonly address: string;
-  /** The rate limit of all its events together; undefined until it has sent one. */
+  /** The rate limit of all its events together; undefined until the first event. */
   bucket: Bucket | undefined;
-  /** What its newest token allows, on whichever namespace it came. */
+  /** The permissions of its newest token, on any namespace. */
   permissions?: Permissions;
-  /** The number of handshakes with namespaces. */
+  /** The number of handshakes with namespaces so far. */
   handshakes: number;
   /** Ends the connection on every namespace. */
   close(reason: DisconnectReason): void;
 }
 
-/** What a handshake was admitted with. */
+/** The result of an accepted handshake. */
 export interface Admission {
   readonly id: string;
   readonly userId: UserId;
-  /** The rooms to join as soon as it is connected. */
+  /** The rooms to join on connecting. */
   readonly rooms: readonly RoomName[];
-  /** What its token allows; null where none is required. */
+  /** The permissions of its token; null if no tokens are required. */
   readonly permissions: Permissions | null;
 }
 
-/** An event as a gateway received it, unchecked. */
+/** An event as a gateway received it, not yet validated. */
 export interface Request {
   event: unknown;
   args: readonly unknown[];
-  /** Undefined where the client does not ask for an ack. */
+  /** Undefined if the client does not ask for an ack. */
   ack: ((reply: unknown) => void) | undefined;
 }
 
-/** A client on a namespace, and all that is remembered of it. Each gateway adds how to reach it. */
+/** A client on a namespace, with all its state. Each gateway adds how to send to it and how to close it. */
 export abstract class Member implements Connection {
   abstract readonly gateway: Gateway;
   abstract readonly transport: string;
@@ -50,11 +50,11 @@ export abstract class Member implements Connection {
   context: Message | null = null;
   /** The number of events it has sent. */
   events = 0;
-  /** Why it ends; whatever it still sends is refused. */
+  /** The reason why it is closing; null while it is not. Further events are refused. */
   closing: string | null = null;
-  /** The requests behind the one that is being handled; undefined while none is. */
+  /** The requests that wait for the one being handled; undefined while none is being handled. */
   queue: Request[] | undefined;
-  /** Runs when its token expires, and again when its grace period is over. */
+  /** Fires when its token expires, and again when the grace period is over. */
   expiry: NodeJS.Timeout | undefined;
 
   constructor(session: Session, { id, userId, permissions }: Admission) {

@@ -5,19 +5,21 @@ import type { Rooms } from "../rooms/rooms.ts";
 import type { Member } from "./member.ts";
 import { validator } from "./validate.ts";
 
-/** Validates an event's arguments, then handles it: what it returns, or promises, is the ack. */
+/**
+ * Validates an event's arguments, then handles it. Its return value, or what that resolves to, is the ack.
+ */
 export type Handler = (member: Member, args: readonly unknown[]) => unknown;
 
-/** What a namespace is made with. */
+/** The parameters of a namespace. */
 export interface Setup {
   rooms: Rooms;
   /** The longest text of a message, in characters. */
   maxTextChars: number;
-  /** Where defined, every connection must present a token. */
+  /** If defined, every connection must present a token. */
   authenticator?: Authenticator | undefined;
 }
 
-/** A name, its rooms, its authenticator, and a handler for each event. */
+/** A namespace: its name, rooms and authenticator, and a handler for each event. */
 export interface Namespace {
   readonly name: NamespaceName;
   readonly rooms: Rooms;
@@ -25,7 +27,7 @@ export interface Namespace {
   readonly events: ReadonlyMap<string, Handler>;
 }
 
-/** @typeParam Events the events of `protocol.ts` that it serves; each must have its handler */
+/** Creates a namespace. @typeParam Events its events in `protocol.ts`; each must have a handler */
 export function namespace<Events>(
   name: NamespaceName,
   { rooms, authenticator }: Setup,
@@ -41,8 +43,8 @@ type Arguments<Schemas extends readonly TSchema[]> = {
 };
 
 /**
- * A handler whose arguments are validated, each against its schema; further arguments are ignored. An optional one
- * may be null, which is what JSON makes of undefined.
+ * Creates a handler that validates each argument against its schema and ignores further arguments. An
+ * optional argument may be null, because JSON turns undefined into null.
  */
 export function on<Schemas extends TSchema[]>(
   ...parts: [...Schemas, (member: Member, ...args: Arguments<Schemas>) => unknown]

@@ -56,7 +56,7 @@ export const roomEvents = ({
       const { context } = member;
       member.send("bye", context);
       return after(depart(rooms, member), () => {
-        // The ack is sent when this returns; a connection that is closed before that would lose it.
+        // The ack is sent after this returns. Closing the connection now would lose it.
         setImmediate(() => member.close("bye"));
         return context?.text ?? "";
       });

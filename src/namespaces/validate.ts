@@ -4,7 +4,7 @@ import { ClientError } from "../errors.ts";
 
 const ajv = new Ajv();
 
-/** Stands for an argument that was not read, since its packet is longer than any event of a namespace may be. */
+/** Replaces the arguments of a packet that was not parsed because it is longer than any event may be. */
 export class Unread {
   readonly packetChars: number;
 
@@ -16,8 +16,8 @@ export class Unread {
 /**
  * Compiles the schema of one field into a function that throws unless a value matches it.
  *
- * What it throws is `bad_payload` (`too_large` for a text that is too long), with a message made of the schema's
- * `title` and `description` and of what came instead.
+ * It throws a {@link ClientError} `bad_payload` (`too_large` if a text is too long). The message consists of
+ * the schema's `title` and `description` and a description of the value received.
  */
 export function validator(
   schema: TSchema & { title?: string; description?: string },

@@ -1,22 +1,22 @@
-/** Whether the server is ready for more, and if not, why. */
+/** Whether the server is ready for more clients, and if not, why. */
 export class Health {
-  /** The server is on its way out, and says so before it turns anybody away. */
+  /** Whether the server is about to stop. It reports this before it refuses new sessions. */
   leaving = false;
-  /** No new session may begin. */
+  /** Whether new sessions are refused. */
   closed = false;
-  readonly #complaints: (() => string | undefined)[] = [];
+  readonly #checks: (() => string | undefined)[] = [];
 
-  /** From now on the server is ready only while this has nothing to say. */
-  addCheck(complaint: () => string | undefined): void {
-    this.#complaints.push(complaint);
+  /** Adds a check that returns why the server is not ready, or undefined if it is. */
+  addCheck(check: () => string | undefined): void {
+    this.#checks.push(check);
   }
 
-  /** Why the server is not ready; undefined where it is. */
+  /** The reason why the server is not ready; undefined if it is ready. */
   get complaint(): string | undefined {
     if (this.leaving || this.closed) return "the server is about to stop";
-    for (const complaint of this.#complaints) {
-      const said = complaint();
-      if (said) return said;
+    for (const check of this.#checks) {
+      const reason = check();
+      if (reason) return reason;
     }
     return undefined;
   }

@@ -1,8 +1,8 @@
 import type { Registry } from "prom-client";
 
 /**
- * A Prometheus histogram without labels. That of prom-client asks of each value what its labels are and costs half a
- * microsecond, which is felt where each event is timed.
+ * A Prometheus histogram without labels. prom-client's histogram looks up the labels of each value, which
+ * takes half a microsecond: too much for timing every event.
  */
 export class Histogram {
   readonly #name: string;
@@ -11,7 +11,9 @@ export class Histogram {
   readonly #counts: number[];
   #sum = 0;
 
-  /** @param bounds the upper bounds of the buckets, in ascending order; one more holds what is above */
+  /**
+   * @param bounds the upper bounds of the buckets, in ascending order; one more bucket holds larger values
+   */
   constructor(registry: Registry, name: string, help: string, bounds: readonly number[]) {
     this.#name = name;
     this.#help = help;
@@ -28,7 +30,7 @@ export class Histogram {
     this.#sum += value;
   }
 
-  /** As prom-client's metrics tell of themselves; a bucket counts those below it too. */
+  /** The format in which prom-client's metrics export themselves. Buckets are cumulative. */
   #export() {
     const name = this.#name;
     let count = 0;

@@ -2,10 +2,10 @@ import { cpuUsage, memoryUsage } from "node:process";
 import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
 
-/** A count and the values of its labels. */
+/** The values of a metric's labels, and the count. */
 export type Count = [labels: string[], count: number];
 
-/** Counts that cost no more than an entry of a Map until they are read. */
+/** Counts by labels. Each costs one entry of a Map until it is scraped. */
 export class Tally {
   readonly #counts = new Map<string, Count>();
 
@@ -13,7 +13,7 @@ export class Tally {
     this.of(labels)[1]++;
   }
 
-  /** The count of these labels, to be added to. */
+  /** The count of these labels, which the caller may increment. */
   of(labels: string[]): Count {
     const key = labels.join("\n");
     const known = this.#counts.get(key);
@@ -30,7 +30,7 @@ export class Tally {
 
 /** Gauges of the core, sampled on each scrape. */
 export interface CoreGauges {
-  /** By namespace, transport and version of the Engine.IO protocol. */
+  /** By namespace, transport and protocol version. */
   connections(): Iterable<Count>;
   /** By namespace. */
   rooms(): Iterable<Count>;
@@ -50,7 +50,7 @@ const loopSampleMs = 100;
 const handlerBuckets = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
 const loopBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
-/** All that is counted, as Prometheus reads it (text format 0.0.4): times in seconds, sizes in bytes. */
+/** All metrics of the server (Prometheus text format 0.0.4). Times are in seconds, sizes in bytes. */
 export class Metrics {
   readonly registry = new Registry();
   /** By namespace, event and outcome: `ok` or a code of `errors.ts`. */
@@ -59,40 +59,58 @@ export class Metrics {
   readonly connects = new Tally();
   /** By namespace and reason. */
   readonly disconnects = new Tally();
-  /** By reason: sessions that the server ended. */
+  /** Sessions that the server ended, by reason. */
   readonly endings = new Tally();
-  /** By code: those that were turned away, at the door or at a namespace. */
+  /** Refused requests for a connection and refused handshakes with a namespace, by code. */
   readonly refusals = new Tally();
-  /** By reason: TCP connections that were closed without an answer. */
+  /** TCP connections that were closed without an answer, by reason. */
   readonly tcpClosed = new Tally();
-  /** How late the event loop was lately, in milliseconds. */
+  /** The moving average of the event loop's delay, in milliseconds. */
   loopDelayMs = 0;
   readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
-  readonly #loop = this.#histogram("event_loop_delay_seconds", "How late the event loop is", loopBuckets);
+  readonly #loop = this.#histogram("event_loop_delay_seconds", "Delay of the event loop", loopBuckets);
   readonly #gateways: GatewayGauges[] = [];
   readonly #timer: NodeJS.Timeout;
 
   constructor() {
-    this.#showGateways();
-    this.#show(Counter, "events_total", "Events heard", ["namespace", "event", "outcome"], () => this.events);
-    this.#show(Counter, "connects_total", "Connections to a namespace", ["namespace"], () => this.connects);
-    this.#show(
+    this.#registerGateways();
+    this.#register(
+      Counter,
+      "events_total",
+      "Events received",
+      ["namespace", "event", "outcome"],
+      () => this.events,
+    );
+    this.#register(Counter, "connects_total", "Accepted connections", ["namespace"], () => this.connects);
+    this.#register(
       Counter,
       "disconnects_total",
       "Connections that ended",
       ["namespace", "reason"],
       () => this.disconnects,
     );
-    this.#show(Counter, "endings_total", "Sessions that the server ended", ["reason"], () => this.endings);
-    this.#show(Counter, "refusals_total", "Clients turned away", ["code"], () => this.refusals);
-    this.#show(
+    this.#register(
+      Counter,
+      "endings_total",
+      "Sessions that the server ended",
+      ["reason"],
+      () => this.endings,
+    );
+    this.#register(
+      Counter,
+      "refusals_total",
+      "Refused connections and handshakes",
+      ["code"],
+      () => this.refusals,
+    );
+    this.#register(
       Counter,
       "tcp_closed_total",
       "TCP connections closed without an answer",
       ["reason"],
       () => this.tcpClosed,
     );
-    this.#ofTheProcess();
+    this.#registerProcess();
     let due = performance.now() + loopSampleMs;
     this.#timer = setInterval(() => {
       const delayMs = Math.max(0, performance.now() - due);
@@ -102,53 +120,61 @@ export class Metrics {
     }, loopSampleMs).unref();
   }
 
-  /** Shows the gauges of the core. */
+  /** Registers the gauges of the core. */
   showCore({ connections, rooms, deliveries }: CoreGauges): void {
-    this.#show(Gauge, "connections", "Connections now", ["namespace", "transport", "protocol"], connections);
-    this.#show(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
-    this.#show(Counter, "deliveries_total", "Copies of messages delivered", ["namespace"], deliveries);
+    this.#register(
+      Gauge,
+      "connections",
+      "Connections now",
+      ["namespace", "transport", "protocol"],
+      connections,
+    );
+    this.#register(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
+    this.#register(Counter, "deliveries_total", "Copies of messages delivered", ["namespace"], deliveries);
   }
 
-  /** Adds a gateway, whose gauges are summed up with those of the others. */
+  /** Adds a gateway. Each gauge is the sum over all gateways, except for the longest send queue. */
   addGateway(gauges: GatewayGauges): void {
     this.#gateways.push(gauges);
   }
 
-  #showGateways(): void {
+  #registerGateways(): void {
     const sum = (of: (gauges: GatewayGauges) => number) => (): Count[] => [
       [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
     ];
     const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
-    this.#show(
+    this.#register(
       Gauge,
       "sessions",
       "Sessions now",
       [],
       sum((gauges) => gauges.sessions()),
     );
-    this.#show(
+    this.#register(
       Gauge,
       "send_queue_bytes",
-      "Bytes in all send queues",
+      "Unread bytes of all clients",
       [],
       sum((gauges) => gauges.sendQueues().total),
     );
-    this.#show(Gauge, "send_queue_worst_bytes", "Bytes in the longest send queue", [], () => [[[], worst()]]);
-    this.#show(
+    this.#register(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
+      [[], worst()],
+    ]);
+    this.#register(
       Gauge,
       "inbound_bytes",
-      "Bytes of half-received packets",
+      "Memory of incomplete packets",
       [],
       sum((gauges) => gauges.inboundBytes()),
     );
-    this.#show(
+    this.#register(
       Counter,
       "received_bytes_total",
       "Bytes of packets received",
       [],
       sum((gauges) => gauges.traffic().bytesIn),
     );
-    this.#show(
+    this.#register(
       Counter,
       "sent_bytes_total",
       "Bytes of packets sent",
@@ -157,7 +183,7 @@ export class Metrics {
     );
   }
 
-  /** An event was answered that was heard at a time of `performance.now()`. */
+  /** Counts an answered event. @param startMs when it was received, as of `performance.now()` */
   handled(count: Count, startMs: number): void {
     count[1]++;
     this.#handlers.observe((performance.now() - startMs) / 1_000);
@@ -167,7 +193,7 @@ export class Metrics {
     clearInterval(this.#timer);
   }
 
-  #ofTheProcess(): void {
+  #registerProcess(): void {
     const registers = [this.registry];
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
@@ -180,8 +206,12 @@ export class Metrics {
       });
     gauge("process_resident_memory_bytes", "Resident memory", () => memoryUsage.rss());
     gauge("nodejs_heap_size_used_bytes", "Heap in use", () => memoryUsage().heapUsed);
-    gauge("nodejs_external_memory_bytes", "Memory of buffers", () => memoryUsage().external);
-    gauge("process_start_time_seconds", "Start, since the epoch", () => performance.timeOrigin / 1_000);
+    gauge("nodejs_external_memory_bytes", "Memory of buffers outside the heap", () => memoryUsage().external);
+    gauge(
+      "process_start_time_seconds",
+      "Start time since the Unix epoch",
+      () => performance.timeOrigin / 1_000,
+    );
     new Counter({
       name: "process_cpu_seconds_total",
       help: "User and system CPU time",
@@ -194,8 +224,8 @@ export class Metrics {
     });
   }
 
-  /** What is shown under a name is looked up whenever it is read. */
-  #show(
+  /** Registers a metric whose counts are read on each scrape. */
+  #register(
     Kind: typeof Counter | typeof Gauge,
     name: string,
     help: string,

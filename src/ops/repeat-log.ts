@@ -2,32 +2,32 @@ import { logRepeatMs } from "../limits/numbers.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 
-/** Where lines go. */
+/** The log that lines are written to. */
 export type LineLog = Record<Level, (details: object, message: string) => void> & {
-  /** Undefined where an application wants no log. */
+  /** Undefined if the application disabled its log. */
   readonly level?: string;
-  /** Pino has it; an application's own logger may not. */
+  /** Present in pino; an application's own logger may not have it. */
   isLevelEnabled?(level: Level): boolean;
 };
 
 /** A line that may be repeated often. */
 export interface Line {
   level: Level;
-  /** What happened, the same for each repeat. */
+  /** The event, worded the same for each repeat. */
   message: string;
-  /** Repeats of the same message about the same address, code and so on are counted together. */
+  /** Repeats of a message with the same address, code and so on are counted together. */
   about: Readonly<Record<string, string>>;
-  /** What only this line has: ids, an error. */
+  /** Fields of this line alone, such as ids or an error. */
   details?: object;
-  /** Lines that are written in one window before repeats are only counted; 1 where not given. */
+  /** Lines to write in one window before repeats are only counted. @defaultValue 1 */
   burst?: number;
 }
 
 interface Entry {
   readonly line: Line;
-  /** All of this window. */
+  /** All lines of this window. */
   count: number;
-  /** Those of them that were not written. */
+  /** The lines of this window that were counted but not written. */
   repeats: number;
   isThrottled: boolean;
 }
@@ -36,9 +36,9 @@ const maxEntries = 500;
 const maxLines = 500;
 
 /**
- * A log whose size clients cannot drive up: the first line about an address is written at once; then its repeats are
- * counted, and one line for each window of 5 seconds has their number. In one window at most 500 lines are written at
- * once, and at most 500 with counts; beyond that many addresses the others are counted together.
+ * A log whose size clients cannot inflate. It writes the first line about an address at once. It counts the
+ * repeats, and writes their number in one line per window of 5 seconds. In one window it writes at most 500
+ * lines at once, and at most 500 lines with counts; further addresses are counted together.
  */
 export class RepeatLog {
   readonly #log: LineLog;
@@ -65,7 +65,7 @@ export class RepeatLog {
     }
   }
 
-  /** Writes what was counted, for nothing may be lost with the process. */
+  /** Writes the pending counts, so that none are lost when the process exits, and stops the timer. */
   close(): void {
     this.#endWindow();
     clearInterval(this.#timer);

@@ -3,14 +3,14 @@ import type { BrokerListener } from "./broker.ts";
 import { type Connection, type Gateway, noRooms } from "./connection.ts";
 
 /**
- * The connections of one namespace on this node, by id, by user and by room. It changes membership and delivers
- * what the broker received; it decides nothing.
+ * The connections of one namespace on this node, by id, by user and by room. The hub changes membership and
+ * delivers the broker's messages; it makes no decisions.
  */
 export class Hub implements BrokerListener {
   readonly #connections = new Map<string, Connection>();
   readonly #users = new Map<UserId, Connection | Set<Connection>>();
   readonly #rooms = new Map<RoomName, Members>();
-  /** The copies of messages delivered since the start. */
+  /** The number of message copies delivered since the start. */
   delivered = 0;
 
   add(connection: Connection): void {
@@ -88,7 +88,7 @@ export class Hub implements BrokerListener {
   }
 }
 
-/** The members of one room, grouped by the gateway that brought them. */
+/** The members of one room, grouped by gateway. */
 class Members {
   size = 0;
   readonly #groups = new Map<Gateway, Group>();
@@ -110,7 +110,8 @@ class Members {
   deliver(message: Message, except: Connection | undefined): number {
     let copies = 0;
     for (const [gateway, group] of this.#groups) {
-      const members = except?.gateway === gateway ? group.list.filter((one) => one !== except) : group.list;
+      const members =
+        except?.gateway === gateway ? group.list.filter((member) => member !== except) : group.list;
       gateway.deliver(members, message);
       copies += members.length;
     }
@@ -118,7 +119,7 @@ class Members {
   }
 }
 
-/** A set of connections whose list is made only when it is asked for after a change. */
+/** A set of connections that caches its list until the next change. */
 class Group extends Set<Connection> {
   #list: readonly Connection[] | undefined;
 

@@ -5,21 +5,22 @@ import type { Connection } from "./connection.ts";
 import { Hub } from "./hub.ts";
 import { messageId } from "./message-id.ts";
 
-/** What {@link Rooms.compose} makes a {@link Message} of. */
+/** The parts of a {@link Message} that {@link Rooms.compose} does not fill in. */
 export interface Draft {
   text: string;
   state: Message["state"];
   rooms: readonly RoomName[];
 }
 
+/** The options of {@link Rooms}. */
 export interface RoomsOptions {
   /** The number of rooms one connection may be in. */
   maxRooms: number;
-  /** Makes the broker of a namespace; in memory by default. */
+  /** Creates the broker of a namespace. @defaultValue a broker in memory */
   broker?: (namespace: NamespaceName, listener: BrokerListener) => Broker;
 }
 
-/** The rooms of one namespace: who may be where, and what is published to whom. */
+/** The rooms of one namespace: membership, its limits, and publishing. */
 export class Rooms {
   readonly hub = new Hub();
   readonly #namespace: NamespaceName;
@@ -33,9 +34,9 @@ export class Rooms {
   }
 
   /**
-   * Puts a connection into a room.
+   * Adds a connection to a room.
    *
-   * @returns false if it was there already
+   * @returns false if it was a member already
    * @throws {ClientError} `too_many_rooms`
    */
   join(connection: Connection, room: RoomName): boolean | Promise<boolean> {
@@ -48,7 +49,7 @@ export class Rooms {
   }
 
   /**
-   * Takes a connection out of a room.
+   * Removes a connection from a room.
    *
    * @throws {ClientError} `not_in_room`
    */
@@ -57,14 +58,14 @@ export class Rooms {
     if (this.hub.leave(connection, room)) void this.#broker.unsubscribe(room);
   }
 
-  /** Takes a connection out of all its rooms and forgets it. @returns the rooms it was in */
+  /** Removes a connection from all its rooms and from the hub. @returns the rooms it was in */
   remove(connection: Connection): readonly RoomName[] {
     const left = this.hub.remove(connection);
     for (const room of left) if (this.hub.size(room) === 0) void this.#broker.unsubscribe(room);
     return left;
   }
 
-  /** @throws {ClientError} `too_many_rooms` if no connection may be in so many */
+  /** @throws {ClientError} `too_many_rooms` if `count` is more rooms than one connection may be in */
   mustHold(count: number): void {
     if (count <= this.#maxRooms) return;
     throw new ClientError("too_many_rooms", `One connection may be in at most ${this.#maxRooms} rooms.`);
@@ -75,7 +76,7 @@ export class Rooms {
     if (!connection.rooms.includes(room)) throw new ClientError("not_in_room");
   }
 
-  /** Makes a message of this user; it has come through no room yet. */
+  /** Creates a message of the connection's user; its `room` is null until it is published. */
   compose({ userId }: Connection, { text, state, rooms }: Draft): Message {
     const at = Date.now();
     const namespace = this.#namespace;
@@ -85,7 +86,7 @@ export class Rooms {
   /**
    * Publishes a copy of a message to each of the rooms.
    *
-   * @param except a member that receives none
+   * @param except a member that receives no copy
    * @returns the number of copies delivered
    */
   publish(

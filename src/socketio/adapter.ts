@@ -3,8 +3,9 @@ import { Broadcast, type FastSocket, type Packet } from "./broadcast.ts";
 import type { AdapterInternals } from "./internals.ts";
 
 /**
- * Socket.IO's in-memory adapter, for what an application broadcasts in rooms of its own: a text for one room is
- * encoded once and goes straight into the send queues of its members. Everything else takes the stock path.
+ * Socket.IO's in-memory adapter, for broadcasts of an application in its own rooms. It encodes a text packet
+ * for one room once and puts it directly into the members' send queues. All other packets take the stock
+ * path.
  */
 export class FastAdapter extends Adapter {
   override broadcast(packet: Packet, options: BroadcastOptions): void {
@@ -17,7 +18,7 @@ export class FastAdapter extends Adapter {
     const broadcast = new Broadcast(packet, text);
     const sockets: Map<string, FastSocket> = this.nsp.sockets;
     const [room] = options.rooms as Set<string>;
-    // A copy, since a listener for outgoing packets may change who is in the room.
+    // A copy, because a listener for outgoing packets may change the room's members.
     for (const id of [...(this.rooms.get(room as string) ?? [])]) {
       const socket = sockets.get(id);
       if (socket && this.rooms.get(room as string)?.has(id)) broadcast.sendTo(socket);
@@ -25,7 +26,7 @@ export class FastAdapter extends Adapter {
     broadcast.end();
   }
 
-  /** The packet as Socket.IO's text, where it is no more than that and goes to all of one room. */
+  /** The encoded packet, if it is a single text for all members of one room. */
   #textForOneRoom(packet: Packet, { rooms, except, flags }: BroadcastOptions): string | undefined {
     if (rooms.size !== 1 || except?.size || flags?.volatile || flags?.compress === false) return undefined;
     packet.nsp = this.nsp.name;

@@ -5,17 +5,21 @@ import type { EngineSocket, Shared } from "../engineio/session.ts";
 import { copyBytes } from "../limits/pacer.ts";
 import type { IOSocketInternals } from "./internals.ts";
 
+/** A packet as the adapter broadcasts it. */
 export type Packet = Parameters<Adapter["broadcast"]>[0];
 
-/** A socket whose connection belongs to our engine. */
+/** A socket whose connection belongs to roomcast's engine. */
 export type FastSocket = IOSocketInternals & { client: { conn: EngineSocket } };
 
-/** A packet for many sockets: encoded and framed once, and put straight into their send queues where that is safe. */
+/**
+ * A packet for many sockets. It is encoded and framed once, and put directly into their send queues if that
+ * is safe.
+ */
 export class Broadcast {
   readonly #packet: Packet;
   readonly #encoded: string[];
   readonly #frame: Buffer;
-  #kept: { wsPreEncodedFrame: Buffer[] } | undefined;
+  #preEncoded: { wsPreEncodedFrame: Buffer[] } | undefined;
   #copies = 0;
   #pacer: Shared["pacer"] | undefined;
   #workBytes = 0;
@@ -35,19 +39,19 @@ export class Broadcast {
     if (queue) queue.push(this.#frame);
     else if (client.conn.transport.name === "polling") client.writeToEngine(this.#encoded, {});
     else {
-      this.#kept ??= { wsPreEncodedFrame: [ownMemory(this.#frame)] };
-      client.writeToEngine(this.#encoded, this.#kept);
+      this.#preEncoded ??= { wsPreEncodedFrame: [ownMemory(this.#frame)] };
+      client.writeToEngine(this.#encoded, this.#preEncoded);
     }
   }
 
-  /** Charges all copies to the connection whose event is being handled, once each, whichever way they went. */
+  /** Charges each copy once, by either path, to the connection whose event is being handled. */
   end(): void {
     if (!this.#pacer) return;
     this.#pacer.workBytes = this.#workBytes + this.#copies * (this.#frame.length + copyBytes);
     this.#pacer.spokenBytes += this.#frame.length;
   }
 
-  /** A stock engine, which the tests run beside ours, has no pacer. */
+  /** The tests also run Socket.IO's stock engine, which has no pacer. */
   #begin({ server: { pacer } }: EngineSocket): void {
     this.#pacer = pacer as Shared["pacer"] | undefined;
     this.#workBytes = this.#pacer?.workBytes ?? 0;

@@ -13,7 +13,7 @@ import { handshakeOf } from "./handshake.ts";
 import type { ClientInternals, IOSocketInternals } from "./internals.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
 
-/** A client on one of roomcast's namespaces, through Socket.IO. */
+/** A Socket.IO client on one of roomcast's namespaces. */
 class SocketIOMember extends Member {
   readonly gateway: SocketIOGateway;
   readonly socket: SocketIOClient;
@@ -43,21 +43,25 @@ class SocketIOMember extends Member {
   }
 }
 
+/** The options of a {@link SocketIOGateway}. */
 export interface GatewayOptions {
   sessionOf(socket: SocketIOClient): Session;
-  /** Whether the server is shutting down, so that sessions are closed without a reason of their own. */
+  /** Whether the server is shutting down; sessions that it closes then have no other reason. */
   isShuttingDown(): boolean;
-  /** Is told of clients that left a namespace, or were refused by it. */
+  /** Tracks clients that left a namespace or were refused by it. */
   empty: Pick<EmptySessions, "left" | "refused">;
 }
 
-/** Brings the clients of one Socket.IO namespace to its dispatcher, and delivers messages to them. */
+/**
+ * Passes handshakes and events of one Socket.IO namespace to its dispatcher, and delivers messages to its
+ * clients.
+ */
 export class SocketIOGateway implements Gateway {
   readonly #prefix: string;
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
   readonly #admissions = new WeakMap<SocketIOClient, Admission>();
-  /** Clients whose handshake is being decided on. */
+  /** The clients whose handshake is being verified. */
   readonly #pending = new Set<string>();
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
@@ -77,11 +81,11 @@ export class SocketIOGateway implements Gateway {
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
     const { id: client } = socket.client as unknown as ClientInternals;
-    // Socket.IO would make two sockets of a client that asks again before it was answered.
+    // If a client sends CONNECT again before it is answered, Socket.IO would create two sockets.
     if (this.#pending.has(client)) {
       socket.conn.close(true);
-      // Once the connection is closed, Socket.IO forgets what it had begun.
-      next(new Error("asked twice"));
+      // The connection is closed, so Socket.IO drops both handshakes.
+      next(new Error("duplicate CONNECT"));
       return;
     }
     this.#pending.add(client);
@@ -91,10 +95,10 @@ export class SocketIOGateway implements Gateway {
       handshakeOf(socket),
       (admission) => {
         this.#admissions.set(socket, admission);
-        // Not needed any more; it would be kept, as large as it came, as long as the connection.
+        // No longer needed. Socket.IO would keep it, however large, as long as the connection.
         socket.handshake.auth = {};
         next();
-        // After this turn the socket is registered, and Socket.IO itself recognizes a second CONNECT.
+        // After this turn the socket is registered, so Socket.IO itself catches a duplicate CONNECT.
         setImmediate(() => this.#pending.delete(client));
       },
       (error) => {
@@ -108,8 +112,8 @@ export class SocketIOGateway implements Gateway {
   #connect(socket: SocketIOClient): void {
     const admission = this.#admissions.get(socket) as Admission;
     const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
-    // Middleware receives the packet as an array. A listener would be called with the arguments on the stack,
-    // which 40,000 of them overflow.
+    // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
+    // 40,000 of them overflow it.
     socket.use((packet) => {
       if (socket.conn.readyState !== "open") return;
       const ack =
@@ -133,7 +137,7 @@ export class SocketIOGateway implements Gateway {
   }
 }
 
-/** Whether a connection was lost because its client sent more in one packet than it may. */
+/** Whether a connection ended because its client sent a packet that is too large. */
 function isTooLarge(description: unknown): boolean {
   const { description: cause } = (description ?? {}) as { description?: { code?: unknown } };
   return cause?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";

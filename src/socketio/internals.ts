@@ -1,18 +1,19 @@
 /**
- * Every field of socket.io, socket.io-adapter and socket.io-parser that is used and is not part of their public types.
- * Nothing else of them may be touched.
+ * All internals of socket.io, socket.io-adapter and socket.io-parser that roomcast uses although they are not
+ * part of the public types. No other internals of these packages may be used.
  *
- * `test/internals.test.ts` has an entry for each line and fails by its name when a version no longer has it.
+ * `test/internals.test.ts` has an entry for each field. If a version no longer has the field, the test of
+ * that name fails.
  */
 
 import type { Adapter } from "socket.io-adapter";
 import { Decoder } from "socket.io-parser";
 import type { SocketInternals } from "../engineio/internals.ts";
 
-/** socket.io's Client of a socket: its connection, and the way to it past the encoder. */
+/** socket.io's Client: the connection of a socket, and a way to send packets that are already encoded. */
 export interface ClientInternals {
   id: string;
-  /** The sockets of this connection by their namespaces. */
+  /** The sockets of this connection, by namespace. */
   nsps: ReadonlyMap<string, unknown>;
   conn: SocketInternals;
   writeToEngine(packets: string[], options: object): void;
@@ -20,9 +21,14 @@ export interface ClientInternals {
 
 /** socket.io's Namespace. */
 export interface NamespaceInternals {
-  /** Called to enter it; replaced, since it builds `socket.handshake` of what is left of the request. */
+  /**
+   * Adds a client. Replaced, because it builds `socket.handshake` from a request that may have been released.
+   */
   _add(client: ClientInternals, ...rest: unknown[]): Promise<unknown>;
-  /** Middleware, of which ours comes first. A namespace made by a pattern begins with that of the pattern. */
+  /**
+   * Middleware; roomcast's must come first. A namespace created by a pattern starts with the pattern's
+   * middleware.
+   */
   _fns: unknown[];
 }
 
@@ -30,9 +36,9 @@ export interface NamespaceInternals {
 export interface IOSocketInternals {
   id: string;
   client: ClientInternals;
-  /** Middleware; its reserve is given back (140 bytes per socket). */
+  /** Middleware; its spare capacity is trimmed (140 bytes per socket). */
   fns: unknown[];
-  /** Calls the listeners of `onAnyOutgoing`, which the stock adapter does for each member. */
+  /** Calls the listeners of `onAnyOutgoing`, as the stock adapter does for each member. */
   notifyOutgoingListeners(packet: Parameters<Adapter["broadcast"]>[0]): void;
 }
 
@@ -43,12 +49,12 @@ export interface AdapterInternals {
 
 /** socket.io-parser's Decoder. */
 export interface DecoderInternals {
-  /** Set while attachments of a binary packet are coming. */
+  /** Set while the attachments of a binary packet are arriving. */
   reconstructor: unknown;
   emitReserved(event: "decoded", packet: object): void;
 }
 
-/** socket.io-parser's `Decoder.isPayloadValid`: what the stock decoder asks of each packet. */
+/** socket.io-parser's `Decoder.isPayloadValid`: the check that the stock decoder applies to each packet. */
 export const { isPayloadValid } = Decoder as unknown as {
   isPayloadValid(type: number, payload: unknown): boolean;
 };

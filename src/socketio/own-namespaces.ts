@@ -8,18 +8,19 @@ import { handshakeOf } from "./handshake.ts";
 import type { NamespaceInternals } from "./internals.ts";
 import type { SocketIOClient, SocketIOServer } from "./server.ts";
 
+/** The options of {@link guardOwnNamespaces}. */
 export interface OwnNamespacesOptions {
   core: Pick<Core, "authenticator" | "rateLimiter" | "metrics" | "log">;
-  /** Namespaces that need no token where tokens are required. */
+  /** Namespaces that need no token even if tokens are required. */
   publicNamespaces: readonly string[];
   sessionOf(socket: SocketIOClient): Session;
   empty: Pick<EmptySessions, "left" | "refused">;
 }
 
 /**
- * Holds the namespaces that an application adds to the rules of roomcast's: each connection must present a token
- * where tokens are required, and its events count for its rate limit. The application hears nothing of what is
- * refused.
+ * Applies roomcast's rules to the namespaces that an application adds: each connection must present a token
+ * if tokens are required, and its events count towards its rate limit. Refused connections and events never
+ * reach the application.
  */
 export function guardOwnNamespaces(io: SocketIOServer, options: OwnNamespacesOptions): void {
   const { authenticator } = options.core;
@@ -27,17 +28,17 @@ export function guardOwnNamespaces(io: SocketIOServer, options: OwnNamespacesOpt
     const required = options.publicNamespaces.includes(nsp.name) ? undefined : authenticator;
     const admit = (socket: SocketIOClient, next: (error?: Error) => void) =>
       void admitTo(nsp.name, socket, required, options).then(next);
-    // Before the middleware that a namespace has from its parent.
+    // Runs before the middleware that a namespace inherits from its parent.
     (nsp as unknown as NamespaceInternals)._fns.unshift(admit as never);
     nsp.prependListener("connection", (socket) => {
-      socket.use((packet: unknown[], next: () => void) => limit(socket, packet, options, next));
+      socket.use((packet: unknown[], next: () => void) => limitRate(socket, packet, options, next));
       socket.on("disconnect", () => options.empty.left(socket));
-      if (required) endWithToken(socket, required.graceMs, options.sessionOf(socket));
+      if (required) disconnectOnExpiry(socket, required.graceMs, options.sessionOf(socket));
     });
   });
 }
 
-/** @returns why a client may not enter, as Socket.IO's middleware says it */
+/** Verifies a client's handshake. @returns the error for Socket.IO's middleware if the client is refused */
 async function admitTo(
   namespace: string,
   socket: SocketIOClient,
@@ -62,8 +63,8 @@ async function admitTo(
   }
 }
 
-/** Passes an event on to the application, or refuses it as roomcast's own namespaces do. */
-function limit(
+/** Passes an event on to the application, or refuses it in the same way as `/` and `/chat` do. */
+function limitRate(
   socket: SocketIOClient,
   packet: unknown[],
   { core: { rateLimiter }, sessionOf }: OwnNamespacesOptions,
@@ -82,17 +83,20 @@ function limit(
   next();
 }
 
-/** Disconnects a client once its token, and the grace period behind it, is over. A new token on `/` counts here, too. */
-function endWithToken(socket: SocketIOClient, graceMs: number, session: Session): void {
+/**
+ * Disconnects a client when the grace period after its token's expiry ends. A new token on `/` or `/chat`
+ * counts too.
+ */
+function disconnectOnExpiry(socket: SocketIOClient, graceMs: number, session: Session): void {
   const own = socket.data as Permissions;
   let timer: NodeJS.Timeout | undefined;
-  const look = () => {
+  const check = () => {
     const { expiresAt } = session.permissions?.userId === own.userId ? session.permissions : own;
     if (expiresAt === undefined) return;
     const leftMs = expiresAt + graceMs - Date.now();
-    if (leftMs > 0) timer = setTimeout(look, Math.min(leftMs, longestTimerMs));
+    if (leftMs > 0) timer = setTimeout(check, Math.min(leftMs, longestTimerMs));
     else socket.disconnect();
   };
-  look();
+  check();
   socket.on("disconnect", () => clearTimeout(timer));
 }

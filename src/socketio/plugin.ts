@@ -20,27 +20,28 @@ import { createServer, type ServerOptions, type SocketIOClient, type SocketIOSer
 
 const path = "/socket.io/";
 
+/** The options of the Socket.IO gateway. */
 export interface SocketIOOptions extends Omit<ServerOptions, "namespaces"> {
   core: Core;
-  /** Proxies whose `X-Forwarded-For` is believed. */
+  /** Proxies whose `X-Forwarded-For` header is trusted. */
   trustProxy: readonly string[];
   maxConnectionsPerAddress: number;
-  /** Namespaces of the application that need no token where tokens are required. */
+  /** Namespaces of the application that need no token even if tokens are required. */
   publicNamespaces: readonly string[];
 }
 
-/** What the Socket.IO gateway gives to whoever registers it. */
+/** The Socket.IO gateway, as its registration returns it. */
 export interface SocketIO {
   io: SocketIOServer;
-  /** Ends all sessions, each after what was sent to it, spread over a time. */
+  /** Ends all sessions, spread over a time, each after its queued messages have been sent. */
   drain(overMs: number): Promise<void>;
 }
 
 /**
- * Serves namespaces, and the client's own files, over Socket.IO on the port of the Fastify server: below
- * `/socket.io/`, whatever the prefix of the scope in which it is registered.
+ * Serves the namespaces over Socket.IO, and the files of the browser client, on the port of the Fastify
+ * server. The path is always `/socket.io/`, regardless of the prefix under which the plugin is registered.
  *
- * @throws {SettingError} for an app of HTTP/2
+ * @throws {SettingError} if the app serves HTTP/2
  */
 export async function socketio(app: FastifyInstance, options: SocketIOOptions): Promise<SocketIO> {
   if (![HttpServer, HttpsServer].some((Server) => (app.server as object) instanceof Server))
@@ -70,7 +71,7 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
     if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") refuse("handshake_timeout");
   });
   for (const reason of ["too many connections", "pipelined"]) metrics.tcpClosed.of([reason]);
-  /** Counts a connection that is closed without an answer. */
+  /** Counts and logs a TCP connection that is closed without an answer. */
   const closeTcp = (reason: string, address: string) => {
     metrics.tcpClosed.add([reason]);
     log.write({ level: "info", message: "TCP connection closed", about: { address, reason } });
@@ -104,7 +105,7 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
   app.addHook("onClose", () => files.close());
   app.addHook("preClose", async () => {
     health.closed = true;
-    // Stops listening first, so that nobody reconnects to a server that is going away.
+    // Stops listening first, so that clients do not reconnect to this server.
     app.server.close();
     await io.close();
     empty.close();

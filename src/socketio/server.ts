@@ -9,26 +9,32 @@ import { FastAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
 import type { NamespaceInternals } from "./internals.ts";
 
-/** What clients send is unknown until a dispatcher has validated it. */
+/** Arguments are unknown until a dispatcher has validated them. */
 type ClientEvents = Record<string, (...args: unknown[]) => void>;
 
+/** The Socket.IO server, as roomcast uses it. */
 export type SocketIOServer = Server<ClientEvents, ServerEvents>;
 
-/** What is known of a client in a namespace of the application: what its token says, where it had to present one. */
+/**
+ * `socket.data` on an application's own namespaces: the claims of the client's token, if a token was
+ * required.
+ */
 export interface SocketData {
   userId?: string;
-  /** The rooms that it may be in on `/` and `/chat`; all of them where undefined. */
+  /** The rooms that it may join on `/` and `/chat`. Undefined allows all rooms. */
   rooms?: readonly string[];
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the Unix epoch; undefined if the token does not expire. */
   expiresAt?: number;
 }
 
-/** The server as an application has it, with events of its own in namespaces of its own. */
+/** The Socket.IO server, as an application uses it for its own namespaces and events. */
 export type ApplicationServer = Server<DefaultEventsMap, DefaultEventsMap, DefaultEventsMap, SocketData>;
+/** A Socket.IO client on a namespace. */
 export type SocketIOClient = Socket<ClientEvents, ServerEvents>;
+/** A Socket.IO namespace. */
 export type SocketIONamespace = Namespace<ClientEvents, ServerEvents>;
 
-/** Durations in milliseconds, sizes in bytes. */
+/** The options of {@link createServer}. Durations are in milliseconds, sizes in bytes. */
 export interface ServerOptions extends Omit<EngineBounds, "burstBytes"> {
   pingIntervalMs: number;
   pingTimeoutMs: number;
@@ -36,11 +42,11 @@ export interface ServerOptions extends Omit<EngineBounds, "burstBytes"> {
   maxTextChars: number;
   /** Rooms that a handshake may name. */
   maxRooms: number;
-  /** Those whose events are no larger than their texts may be; on others an application decides. */
+  /** roomcast's own namespaces, whose events are limited in size. All others belong to the application. */
   namespaces?: readonly { name: string }[];
 }
 
-/** The longest that an upgrade to a WebSocket may take. */
+/** The time limit of an upgrade to WebSocket. */
 const longestUpgradeMs = 5_000;
 
 const engineOptions = ({
@@ -54,12 +60,12 @@ const engineOptions = ({
   pingInterval: pingIntervalMs,
   pingTimeout: pingTimeoutMs,
   maxHttpBufferSize: maxPayloadBytes,
-  // Each answer that is compressed takes some 270 kB outside every bound; a proxy may compress.
+  // Compressing an answer takes about 270 kB that no bound counts. A proxy can compress instead.
   httpCompression: false,
 });
 
 /**
- * Socket.IO on our engine.
+ * Creates a Socket.IO server on roomcast's engine.
  *
  * @param onClose receives the reason of each session that the server ends
  */
@@ -69,8 +75,8 @@ export function createServer(
 ): { io: SocketIOServer; engine: Engine } {
   const bounds = { ...options, burstBytes: burstBytes(options) };
   const engine = new Engine(engineOptions(options), bounds, onClose);
-  const own = new Set(options.namespaces?.map(({ name }) => name));
-  const applications = new Set(own.has("/") ? [] : ["/"]);
+  const builtin = new Set(options.namespaces?.map(({ name }) => name));
+  const applications = new Set(builtin.has("/") ? [] : ["/"]);
   const decoderBounds = {
     maxPayloadBytes: options.maxPayloadBytes,
     maxHeadChars: longestHandshakeChars(options.maxRooms),
@@ -83,7 +89,7 @@ export function createServer(
     connectTimeout: options.handshakeTimeoutMs,
   });
   io.on("new_namespace", ({ name }) => {
-    if (!own.has(name)) applications.add(name);
+    if (!builtin.has(name)) applications.add(name);
   });
   keepHandshakes(io.sockets);
   io.on("new_namespace", keepHandshakes);
@@ -91,7 +97,7 @@ export function createServer(
   return { io, engine };
 }
 
-/** Lets clients enter a namespace with the handshake that they sent, whatever became of the request. */
+/** Gives each namespace the client's original handshake, even if the request has been released. */
 function keepHandshakes(nsp: unknown): void {
   const namespace = nsp as NamespaceInternals;
   const { _add: add } = namespace;
