@@ -79,7 +79,7 @@ const announcement = (rooms: Rooms, member: Member, verb: "join" | "leave", room
 export function announceJoin(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
   const message = announcement(rooms, member, "join", room);
   return after(rooms.publish(message, [room], member), () =>
-    member.send("res", { ...message, room, rooms: [...member.rooms] }),
+    rooms.deliver(member, { ...message, room, rooms: [...member.rooms] }),
   );
 }
 

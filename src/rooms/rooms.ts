@@ -104,4 +104,10 @@ export class Rooms {
     if (pending.length === 0) return recipients;
     return Promise.all(pending).then((counts) => counts.reduce((sum, count) => sum + count, recipients));
   }
+
+  /** Delivers a copy of a room's message that is made for one member, which {@link publish} left out. */
+  deliver(member: Connection, message: Message): void {
+    member.send("res", message);
+    this.hub.delivered++;
+  }
 }

@@ -95,7 +95,8 @@ export function ackTimes({ ackTimes }: ExpectedCounts): string {
 /** The share by which resident memory may differ at the end. */
 const tolerance = 0.1;
 
-const mostResident = ({ resident }: Usage) => resident + settings["memory-max"];
+const mostResident = ({ resident }: Usage) =>
+  resident + settings["memory-max"] + settings["inbound-memory-max"];
 
 /** What is wrong with memory and descriptors between two measurements, in words. */
 export function leaks(start: Usage, end: Usage, peak: number, descriptors: number): string[] {

@@ -19,6 +19,7 @@ export const settings = {
   "send-queue-max": 200_000,
   "send-queue-age": 5_000,
   "memory-max": 256_000_000,
+  "inbound-memory-max": 128_000_000,
   "ping-interval": 3_000,
   "ping-timeout": 15_000,
   "handshake-timeout": 120_000,
