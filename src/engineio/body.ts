@@ -1,13 +1,13 @@
 import type { IncomingMessage } from "node:http";
 
-const firstBytes = 1_024;
+const initialBytes = 1_024;
 
 /**
- * Reads the body of a request into one buffer that grows: bodies that come byte by byte, kept as they come, would
- * cost two hundred times their size.
+ * Reads the body of a request into one growing buffer. If the chunks were kept instead, a body that arrives
+ * byte by byte would take two hundred times its size.
  *
- * @param hold is told how many bytes are kept, as often as that changes
- * @param done is handed the body, or undefined where it is larger than it may be
+ * @param hold called with the size of the buffer, in bytes, each time it changes
+ * @param done called with the body, or with undefined if the body is larger than `maxBytes`
  */
 export function readBody(
   request: IncomingMessage,
@@ -15,8 +15,8 @@ export function readBody(
   hold: (bytes: number) => void,
   done: (body: Buffer | undefined) => void,
 ): void {
-  let body = Buffer.allocUnsafeSlow(firstBytes);
-  hold(firstBytes);
+  let body = Buffer.allocUnsafeSlow(initialBytes);
+  hold(initialBytes);
   let length = 0;
   const onData = (chunk: Buffer) => {
     const needed = length + chunk.length;

@@ -8,13 +8,13 @@ interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
 }
 
-/** A transport that collects frames. */
+/** A transport that collects frames and writes them in batches. */
 export type SendQueue = Required<Pick<SessionTransport, "push">>;
 
 /**
- * The send queue of a connection, for a frame to be put into it past Engine.IO's bookkeeping of packets.
+ * The send queue of a connection, which takes frames directly and bypasses Engine.IO's packet bookkeeping.
  *
- * @returns undefined where that is not safe: the packet must then go through Engine.IO
+ * @returns undefined if bypassing is not safe and the packet must go through Engine.IO
  */
 export function sendQueueOf(connection: EngineSocket): SendQueue | undefined {
   const transport = connection.transport as object as SessionTransport;
@@ -23,12 +23,13 @@ export function sendQueueOf(connection: EngineSocket): SendQueue | undefined {
   return transport.session?.observed || connection.server.observed ? undefined : (transport as SendQueue);
 }
 
-/** What an application may listen for to be told of each packet; where it does, each goes through Engine.IO. */
+/** Engine.IO's per-packet events. If an application listens for one, every packet goes through Engine.IO. */
 export const observing = new Set<string | symbol>(["packetCreate", "flush", "drain"]);
 
 /**
- * Notes whether an application listens for what Engine.IO tells of each packet: asking at each is too dear, and a
- * listener of `newListener` too large. Node's `once` and `prependOnceListener` call these.
+ * Wraps a method that adds listeners, to record whether an application listens for an {@link observing}
+ * event. Counting listeners for each packet would be too slow, and a `newListener` listener per connection
+ * would take too much memory. Node's `once` and `prependOnceListener` call the wrapped methods.
  */
 function observe<Add extends (event: string | symbol, listener: () => void) => unknown>(add: Add) {
   return function (this: EngineSocket, event: string | symbol, listener: () => void): unknown {
@@ -37,7 +38,7 @@ function observe<Add extends (event: string | symbol, listener: () => void) => u
   };
 }
 
-/** Engine.IO's `sendPacket`, by the send queue where that is safe, and counted where it is not. */
+/** Replaces Engine.IO's `sendPacket`: uses the send queue if safe, and otherwise counts the packet. */
 function sendPacket(
   this: EngineSocket,
   type: string,
@@ -45,18 +46,18 @@ function sendPacket(
   options?: WriteOptions | (() => void),
   callback?: () => void,
 ): void {
-  const given = typeof options === "function" ? undefined : options;
+  const writeOptions = typeof options === "function" ? undefined : options;
   if (type === "message") this.server.pacer.workBytes += copyBytes + lengthOf(data);
   if (type === "message" && typeof data === "string" && !callback && typeof options !== "function") {
     const queue = sendQueueOf(this);
     if (queue) {
-      queue.push(...(given?.wsPreEncodedFrame ?? [frame(`4${data}`)]));
+      queue.push(...(writeOptions?.wsPreEncodedFrame ?? [frame(`4${data}`)]));
       return;
     }
   }
-  // Engine.IO drops what comes for a connection that is being closed.
+  // Engine.IO drops packets for a connection that is closing.
   if (this.readyState !== "closing" && this.readyState !== "closed") {
-    sessionOf(this).wait(bytesOf(data, given));
+    sessionOf(this).wait(bytesOf(data, writeOptions));
   }
   stockSendPacket.call(this, type, data, options, callback);
 }
@@ -68,26 +69,26 @@ function bytesOf(data: Data | undefined, options: WriteOptions | undefined): num
   return framed ? framed.length : memoryOf(data);
 }
 
-/** One listener for all connections, told which by `this`. */
-function closed(this: EngineSocket, reason: string): void {
+/** One listener for all connections: `this` is the connection that has closed. */
+function onClose(this: EngineSocket, reason: string): void {
   forgetSession(this.server, this.id);
   this.server.onClose(sessionOf(this), reason);
 }
 
-/** Makes a connection that Engine.IO has begun one of ours, before anybody else has to do with it. */
+/** Adds a session and the overrides to a new Engine.IO connection, before any other code sees it. */
 export function prepare(connection: EngineSocket): Session {
   trim(connection, "cleanupFn", "sentCallbackFn");
-  // As a prototype of theirs these would cost each connection 700 bytes: V8 would make a dictionary of it.
-  Object.assign(connection, replaced);
+  // Assigned, not set as a prototype: V8 would turn each connection into a dictionary, which costs 700 bytes.
+  Object.assign(connection, overrides);
   connection.removeAllListeners("close");
-  connection.on("close", closed);
+  connection.on("close", onClose);
   return new Session(connection);
 }
 
 const { addListener, prependListener } = Socket.prototype;
 
-/** What our connections do otherwise than those of Engine.IO. */
-const replaced = {
+/** The methods that differ from those of Engine.IO's own connections. */
+const overrides = {
   sendPacket,
   on: observe(addListener),
   addListener: observe(addListener),

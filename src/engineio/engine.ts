@@ -15,17 +15,19 @@ import { isUpgradable } from "./session-guard.ts";
 import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
 import { WebSocketTransport } from "./websocket-transport.ts";
 
-/** What one connection, and all, may send and leave. */
+/** Limits on what each connection, and all connections together, may send and leave unread. */
 export interface EngineBounds extends SendQueueBounds, ReceiveBounds {
-  /** What was received in part, of all connections together. */
+  /** Memory for partially received data, for all connections together, in bytes. */
   inboundMemoryMaxBytes: number;
+  /** Sustained event rate per connection. */
   eventsPerSecond: number;
+  /** Events that a connection may send at once after being idle. */
   eventsBurst: number;
 }
 
 type Handshake = Parameters<Server["handshake"]>;
 
-/** Engine.IO's server with a send queue for each WebSocket, bounds on what waits, and what old clients need beyond it. */
+/** Engine.IO's server with a send queue per WebSocket, limits on queued data, and support for old clients. */
 export class Engine extends Server implements Shared {
   readonly slowConsumers: SlowConsumers<Session>;
   readonly pacer: Pacer<InboundPacket, Session>;
@@ -38,8 +40,8 @@ export class Engine extends Server implements Shared {
   newest: Session | undefined;
   onClose: (session: Session, reason: string) => void = () => {};
   readonly onEnd: (reason: DisconnectReason) => void;
-  /** Requests for WebSockets that the application has seen. */
-  readonly #shown = new WeakSet<object>();
+  /** WebSocket requests that application code has seen and may hold on to. */
+  readonly #exposedRequests = new WeakSet<object>();
 
   constructor(options: ServerOptions, bounds: EngineBounds, onEnd: (reason: DisconnectReason) => void) {
     const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
@@ -48,8 +50,8 @@ export class Engine extends Server implements Shared {
     this.inbound = inbound;
     this.bounds = bounds;
     const { eventsPerSecond, eventsBurst, sendQueueMaxBytes } = bounds;
-    const most = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
-    this.packets = new PacketLimiter(most, (session) => session.close("rate limited"));
+    const maxPacketsPerSecond = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
+    this.packets = new PacketLimiter(maxPacketsPerSecond, (session) => session.close("rate limited"));
     this.onEnd = onEnd;
     this.maxBatchBytes = sendQueueMaxBytes;
     this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));
@@ -68,8 +70,9 @@ export class Engine extends Server implements Shared {
   }
 
   /**
-   * Whether a request suits its transport, and the session that it names: Engine.IO never answers a plain request
-   * to a session that is a WebSocket. After middleware, during which another upgrade may have begun.
+   * Whether a request fits its transport and the session that it names: Engine.IO never answers a plain
+   * request for a session that uses a WebSocket. Checked after the middleware, because another upgrade may
+   * have started while the middleware ran.
    */
   #isUsable({ sid, transport }: Record<string, string>, isUpgrade: boolean): boolean {
     if ((transport === "websocket") !== isUpgrade) return false;
@@ -77,34 +80,35 @@ export class Engine extends Server implements Shared {
   }
 
   override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
-    if (this.#showsRequests()) this.#shown.add(request);
-    // Until its last step has called back nobody listens for errors, and one without a listener ends the process.
+    if (this.#exposesRequests()) this.#exposedRequests.add(request);
+    // Until the last middleware calls back, the socket has no other error listener, and an unhandled error ends
+    // the process.
     if (this.middlewares.length > 0 || this.opts.allowRequest) socket.on("error", ignore);
     super.handleUpgrade(request, socket, head);
   }
 
-  /** The request becomes `socket.request`: the same object for as long as the connection lasts. */
+  /** The request becomes `socket.request`, which stays the same object as long as the connection lives. */
   protected override handshake(...[transport, request, refuse]: Handshake): Promise<unknown> {
     const opening = request as EngineRequest;
-    const isKept = !opening.websocket || this.#shown.has(request) || !isReducible(opening);
+    const isKept = !opening.websocket || this.#exposedRequests.has(request) || !isReducible(opening);
     return super.handshake(transport, isKept ? request : (new ReducedRequest(opening) as never), refuse);
   }
 
-  /** Whether an application sees requests before there is a connection: then it may hold on to them. */
-  #showsRequests(): boolean {
+  /** Whether application code sees requests before the connection exists, and so may hold on to them. */
+  #exposesRequests(): boolean {
     if (this.middlewares.length > 0 || this.opts.allowRequest || Object.hasOwn(this, "generateId"))
       return true;
     return this.listenerCount("headers") + this.listenerCount("initial_headers") > 0;
   }
 
-  /** Prepares each session before the first listener, which may do anything to it. */
+  /** Prepares each session before the first listener runs, because a listener may do anything to it. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === "connection") this.newest = prepare(args[0] as EngineSocket);
     return super.emit(event as never, ...args);
   }
 
   override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
-    // With compression the stock transport is the one to use.
+    // The send queue does not compress frames: with compression, the stock transport is used.
     if (name === "websocket" && this.opts.perMessageDeflate) return super.createTransport(name, request);
     const transport = name === "websocket" ? new WebSocketTransport(request) : this.#polling(request);
     const connection = clientsOf(this)[request._query.sid ?? ""];

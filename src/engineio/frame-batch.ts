@@ -1,30 +1,31 @@
 const pieceBytes = 65_536;
 
 /**
- * The frames that a send queue has collected in this turn, as the last link of a chain. Queues that were sent the
- * same frames hold the same batch: the step from one to the next is remembered, and so are the bytes they make.
+ * The frames that a send queue has collected in this event loop turn, as the last node of a linked list.
+ * Queues that were sent the same frames share one batch: each batch remembers the batch that follows it and
+ * its joined bytes.
  */
 export class FrameBatch {
-  /** Of all frames together. */
+  /** Total size of all frames, in bytes. */
   readonly size: number;
-  readonly #before: FrameBatch | undefined;
+  readonly #previous: FrameBatch | undefined;
   readonly #frame: Buffer;
   #nextFrame: Buffer | undefined;
   #next: FrameBatch | undefined;
   #pieces: Buffer[] | undefined;
 
-  constructor(before: FrameBatch | undefined, frame: Buffer) {
-    this.#before = before;
+  constructor(previous: FrameBatch | undefined, frame: Buffer) {
+    this.#previous = previous;
     this.#frame = frame;
-    this.size = (before ? before.size : 0) + frame.length;
+    this.size = (previous ? previous.size : 0) + frame.length;
   }
 
-  /** An empty batch, for send queues to begin with. */
+  /** Creates an empty batch, from which all send queues start. */
   static empty(): FrameBatch {
     return new FrameBatch(undefined, Buffer.alloc(0));
   }
 
-  /** This batch and one frame more; the same one for all who ask for the same in a row. */
+  /** This batch plus one frame. Consecutive calls with the same frame return the same batch. */
   with(frame: Buffer): FrameBatch {
     if (this.#nextFrame === frame) return this.#next as FrameBatch;
     this.#nextFrame = frame;
@@ -33,9 +34,9 @@ export class FrameBatch {
   }
 
   /**
-   * All frames, in pieces of at most 64 kB, made once however many queues hold this batch. A socket that is given one
-   * piece at a time shows how much its client takes. A larger frame is a piece by itself: what `ws` writes of its own
-   * accord comes between pieces, and must not come within a frame.
+   * All frames, in pieces of at most 64 kB, joined once for all queues that share this batch. Writing one
+   * piece at a time shows how much the client reads. A larger frame is a piece by itself: `ws` may write
+   * frames of its own between two pieces, but must never do so within a frame.
    */
   get pieces(): readonly Buffer[] {
     this.#pieces ??= this.#join();
@@ -43,7 +44,7 @@ export class FrameBatch {
   }
 
   #join(): Buffer[] {
-    if (this.#before?.size === 0) return [this.#frame];
+    if (this.#previous?.size === 0) return [this.#frame];
     const pieces: Buffer[] = [];
     let frames: Buffer[] = [];
     let bytes = 0;
@@ -65,7 +66,7 @@ export class FrameBatch {
 
   #frames(): Buffer[] {
     const frames: Buffer[] = [];
-    for (let link: FrameBatch | undefined = this; link; link = link.#before) frames.push(link.#frame);
+    for (let link: FrameBatch | undefined = this; link; link = link.#previous) frames.push(link.#frame);
     return frames.reverse();
   }
 }

@@ -1,7 +1,7 @@
-/** What a packet may carry: a text, or binary data as a Buffer, a view or an ArrayBuffer. */
+/** The data of a packet: text, or binary data as a Buffer, a view or an ArrayBuffer. */
 export type Data = string | ArrayBuffer | ArrayBufferView;
 
-/** The bytes of an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, 5.2). */
+/** Encodes an unfragmented, unmasked WebSocket frame, as a server sends it (RFC 6455, 5.2). */
 export function frame(data: Data): Buffer {
   const text = typeof data === "string";
   const length = text ? Buffer.byteLength(data) : data.byteLength;
@@ -17,22 +17,22 @@ export function frame(data: Data): Buffer {
     bytes.writeBigUInt64BE(BigInt(length), 2);
   }
   if (text) bytes.write(data, start);
-  else bytes.set(ArrayBuffer.isView(data) ? octets(data) : new Uint8Array(data), start);
+  else bytes.set(ArrayBuffer.isView(data) ? bytesOfView(data) : new Uint8Array(data), start);
   return bytes;
 }
 
-const octets = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+const bytesOfView = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-/** The memory that data takes while it waits to be framed, in bytes. */
+/** Memory that data takes while it waits to be framed, in bytes. */
 export function memoryOf(data: Data = ""): number {
   if (typeof data !== "string") return data.byteLength;
   const bytes = Buffer.byteLength(data);
-  // Beyond ASCII a string may take two bytes for each character.
+  // A string with non-ASCII characters may take two bytes per character.
   return bytes === data.length ? bytes : Math.max(bytes, 2 * data.length);
 }
 
-/** Of binary data that is a small part of a larger buffer, and would keep all of that, a copy. */
+/** Copies binary data that is a small part of a larger buffer, so that the buffer can be freed. */
 export function ownMemory(data: Buffer): Buffer {
   if (!Buffer.isBuffer(data) || data.buffer.byteLength <= 2 * data.length) return data;
   const copy = Buffer.allocUnsafeSlow(data.length);

@@ -8,34 +8,36 @@ import { clientsOf, type EngineRequest } from "./internals.ts";
 import { sessionOf } from "./session.ts";
 import { mayUse } from "./session-guard.ts";
 
+/** What a {@link Gate} bases its decisions on. */
 export interface GateOptions {
   admission: Admission;
   addresses: Addresses;
-  /** Whether a proxy may have replaced the `Host` of requests. */
+  /** Whether a proxy may have replaced the `Host` header of requests. */
   isBehindProxy: boolean;
 }
 
-/** Decides by its request whether a client may begin, or go on with, a session. */
+/** Decides from a client's request whether the client may start or continue a session. */
 export class Gate {
   readonly #engine: Engine;
   readonly #options: GateOptions;
 
   /**
-   * Counts the sessions of an engine, by their addresses.
+   * Counts the sessions of an engine by address.
    *
-   * @param refuse hears why, of each that was closed as it came, or since it came to no namespace
+   * @param refuse called with the code for each session that is closed on arrival, or because it joined no
+   * namespace
    */
   constructor(engine: Engine, options: GateOptions, refuse: (code: RefusalCode) => void) {
     this.#engine = engine;
     this.#options = options;
     const { admission, addresses } = options;
     engine.on("connection", (connection) => {
-      // An application that listens before us may have closed it.
+      // A listener that the application added earlier may have closed the connection.
       if (connection.readyState === "closed") return;
       const session = sessionOf(connection);
       const request = session.request as unknown as IncomingMessage;
       const address = addresses.of(request);
-      // Several may have asked before the first of them was counted.
+      // Several requests may have been admitted before the first of them was counted.
       const refusal = admission.refusalOf(address);
       if (refusal) {
         refuse(refusal.code);
@@ -50,14 +52,14 @@ export class Gate {
       session.beganNamed = true;
     });
     engine.onClose = ({ address, handshakes }, reason) => {
-      // It was not counted.
+      // Without an address, the session was never counted.
       if (address === "") return;
       if (reason === "forced close" && handshakes === 0 && !admission.isClosed) refuse("handshake_timeout");
       admission.leave(address);
     };
   }
 
-  /** Why a request is refused; undefined if it is not. */
+  /** The reason to refuse a request; undefined if the request is admitted. */
   refusalOf(request: EngineRequest): Refusal | undefined {
     const { admission, addresses } = this.#options;
     const page = foreignPageOf(request);
@@ -70,7 +72,7 @@ export class Gate {
     const { sid = "", EIO, j } = request._query;
     const clients = clientsOf(this.#engine);
     const connection = Object.hasOwn(clients, sid) ? clients[sid] : undefined;
-    // Engine.IO refuses an unknown id itself.
+    // Engine.IO itself refuses an unknown session id.
     if (!connection) return undefined;
     const isAllowed = mayUse(sessionOf(connection), connection, {
       address: this.#options.addresses.of(request),
@@ -83,7 +85,7 @@ export class Gate {
   }
 }
 
-/** Answered as Engine.IO answers an unknown session id. */
+/** The response is the same as Engine.IO's for an unknown session id. */
 const foreignSession: Refusal = {
   code: "foreign_session",
   status: refusals.foreign_session,
@@ -92,10 +94,10 @@ const foreignSession: Refusal = {
 };
 
 /**
- * The page that asks; undefined where it is a page of this server, or no page.
+ * The page that sent the request; undefined if it is a page of this server, or no page at all.
  *
- * An image or a script says no origin, but browsers say that it is for another site (Fetch Metadata). By JSONP an
- * Engine.IO 3 client is such a script, and in some browsers says nothing.
+ * Requests for images and scripts have no `Origin`, but browsers mark them as coming from another site (Fetch
+ * Metadata). An Engine.IO 3 client that uses JSONP loads such scripts, and some browsers do not mark them.
  */
 function foreignPageOf(request: EngineRequest): ForeignPage | undefined {
   const { origin, "sec-fetch-site": site } = request.headers;
@@ -107,18 +109,18 @@ function foreignPageOf(request: EngineRequest): ForeignPage | undefined {
   return request._query.j === undefined ? undefined : { unnamed: "JSONP" };
 }
 
-/** The request's `Origin`; undefined where it is this server's own, or left out. */
+/** The request's `Origin`; undefined if it is this server's own, or missing. */
 function foreignOriginOf(request: IncomingMessage): string | undefined {
   const { origin } = request.headers;
   return origin === undefined || isOwnOrigin(request, origin) ? undefined : origin;
 }
 
-/** Whether a page of this very server asks; a page served in the clear is not that of a server with TLS. */
+/** Whether an origin is this server's own. A page served over plain HTTP is not one of a server with TLS. */
 function isOwnOrigin({ headers, socket }: IncomingMessage, origin: string): boolean {
   const [own, given] = [headers.host?.toLowerCase(), origin.toLowerCase()];
-  // "null" stands for an opaque origin, also where a server is called so.
+  // "null" means an opaque origin, even on a server whose host name is "null".
   if (!own || given === "null") return false;
-  // socket.io-client 1.2.0 in Node sends its Host as its Origin. No browser leaves out the scheme (RFC 6454, 6.2).
+  // socket.io-client 1.2.0 in Node sends its Host as Origin. Browsers never omit the scheme (RFC 6454, 6.2).
   if (given === own) return true;
   const [scheme, host] = given.split("://", 2);
   return host === own && (scheme === "https" || !(socket instanceof TLSSocket));

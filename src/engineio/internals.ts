@@ -1,48 +1,50 @@
 /**
- * Every field of engine.io that is used and is not part of its public types. Nothing else of it may be touched, and no
- * private field of Node's classes at all.
+ * Every engine.io field that roomcast uses and that is not part of engine.io's public types. All other
+ * internals of engine.io, and all private fields of Node's classes, are off limits.
  *
- * `test/internals.test.ts` has an entry for each line and fails by its name when a version no longer has it.
+ * `test/internals.test.ts` has an entry for each field and names the field when a new version no longer has
+ * it.
  */
 
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Socket as EngineIOSocket, type Server, type Transport } from "engine.io";
 import type { WebSocket } from "ws";
 
-/** engine.io's request: Node's, and what Engine.IO puts on it. */
+/** Node's request, plus the fields that Engine.IO adds to it. */
 export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
   Parameters<Server["createTransport"]>[1] & {
-    /** Read by Engine.IO instead of the URL where it is set, so that it decides on the query that the gate saw. */
+    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the gate. */
     _query: Record<string, string>;
-    /** Set once the WebSocket handshake is complete; the transport is made of it. */
+    /** Set once the WebSocket handshake is complete; Engine.IO creates the transport from it. */
     websocket?: WebSocket;
   };
 
-/** engine.io's Socket. */
+/** The fields of engine.io's Socket that the engine uses or replaces. */
 export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
   readonly id: string;
-  /** That of "close" is replaced where it is the only one: Engine.IO forgets each session by a closure of its own. */
+  /** Removes Engine.IO's "close" listener, one closure per session, while it is still the only listener. */
   removeAllListeners(event: "close"): void;
   on(event: "close", listener: (reason: string) => void): void;
 
-  /** Replaced by a smaller object, since it is kept as long as the connection. */
+  /** Replaced by a smaller object, because it is kept as long as the connection. */
   request: EngineRequest;
-  /** Asked whether a frame may go straight into the send queue. */
+  /** Checked to decide whether a frame may go straight into the send queue. */
   transport: Transport;
-  /** Packets that wait; a frame may not overtake them. */
+  /** Packets that wait to be flushed. A frame must not overtake them. */
   writeBuffer: unknown[];
-  /** One function for each transport; its reserve is given back (140 bytes per connection). */
+  /** One function per transport; trimmed to its length, which saves 140 bytes per connection. */
   cleanupFn: unknown[];
-  /** Callbacks of packets that were sent; its reserve is given back (140 bytes per connection). */
+  /** Callbacks of packets that were sent; trimmed to its length, which saves 140 bytes per connection. */
   sentCallbackFn: unknown[];
-  /** Replaced, so that single packets of an application go through the send queue, too. */
+  /** Replaced so that packets sent by an application also go through the send queue. */
   sendPacket: SendPacket;
-  /** Runs while a client of Engine.IO 4 owes an answer to a ping, and always for one of Engine.IO 3. */
+  /** Engine.IO 4: runs while the client owes a pong. Engine.IO 3: always runs. */
   pingTimeoutTimer: NodeJS.Timeout | null;
-  /** Ends the session with a reason of ours. */
+  /** Closes the session with one of roomcast's reasons. */
   onClose(reason: string): void;
 };
 
+/** The signature of engine.io's `Socket.prototype.sendPacket`. */
 export type SendPacket = (
   type: string,
   data?: string | ArrayBuffer | ArrayBufferView,
@@ -50,72 +52,72 @@ export type SendPacket = (
   callback?: () => void,
 ) => void;
 
-/** engine.io's `Socket.prototype.sendPacket`, called for whatever does not fit the send queue. */
+/** engine.io's own `Socket.prototype.sendPacket`, for packets that cannot go through the send queue. */
 export const stockSendPacket = Reflect.get(EngineIOSocket.prototype, "sendPacket") as SendPacket;
 
-/** engine.io's Server: all sessions by their id, to end them one by one and to find the owner of a transport. */
+/** All sessions of engine.io's Server by id, for closing them one by one and for finding a transport's. */
 export function clientsOf(engine: object): Record<string, EngineIOSocket> {
   return (engine as { clients: Record<string, EngineIOSocket> }).clients;
 }
 
-/** Does what engine.io's Server does when a session has closed. */
+/** Removes a closed session from engine.io's Server, as the Server's own "close" listener does. */
 export function forgetSession(engine: object, id: string): void {
   delete clientsOf(engine)[id];
   (engine as Server).clientsCount--;
 }
 
-/** A packet as engine.io's Socket hands it to its transport. */
+/** A packet as engine.io's Socket passes it to its transport. */
 export type TransportPacket = Parameters<Transport["send"]>[0][number] & {
-  /** The frame where it was made already: Socket.IO's adapter makes one for all members of a room. */
+  /** The frame, if already encoded: Socket.IO's adapter encodes a broadcast once for a whole room. */
   options?: { wsPreEncodedFrame?: Buffer[] };
 };
 
-/** engine.io's codec of Engine.IO 3 payloads. */
+/** engine.io's codec for Engine.IO 3 payloads. */
 export interface PayloadCodec {
   encodePayload(packets: unknown[], supportsBinary: boolean, done: (payload: unknown) => void): void;
   encodePayloadAsBinary(packets: unknown[], done: (payload: unknown) => void): void;
-  /** Replaced: stock Engine.IO reads 1 MB of it in 0.3 s. */
+  /** Replaced: stock Engine.IO takes 0.3 s to decode 1 MB. */
   decodePayload(payload: string | Buffer, take: (packet: object) => unknown): unknown;
   decodePacket(packet: string | Buffer, binaryType: undefined, utf8decode: boolean): object;
 }
 
-/** A packet as a transport hands it to engine.io's Socket. */
+/** A packet as a transport passes it to engine.io's Socket. */
 export interface InboundPacket {
   type: string;
   data?: unknown;
 }
 
-/** engine.io's Polling transport. */
+/** The fields of engine.io's Polling transport that the engine uses or replaces. */
 export interface PollingInternals {
-  /** The codec of payloads; replaced for clients of Engine.IO 3. */
+  /** The payload codec; replaced for Engine.IO 3 and for JSONP. */
   parser: PayloadCodec;
   readyState: string;
   protocol: number;
-  /** The poll that is being answered. */
+  /** The response to the pending poll. */
   res: ServerResponse;
-  /** The post that is being read, and its answer. */
+  /** The POST that is being read, and its response. */
   dataReq: IncomingMessage | null;
   dataRes: ServerResponse | null;
   maxHttpBufferSize: number;
-  /** The time that a closed session waits for one more poll; shortened. */
+  /** How long a closed session waits for one more poll, in milliseconds; shortened. */
   closeTimeout: number;
   headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
-  /** Replaced: reads a post into one buffer. */
+  /** Replaced: reads a POST into one buffer. */
   onDataRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Replaced: gives a large backlog in several answers. */
+  /** Replaced: splits a large backlog over several responses. */
   send(packets: TransportPacket[]): void;
-  /** Replaced: waits until the client took the answer. */
+  /** Replaced: waits until the client has taken the response. */
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
-  /** Replaced: packets wait for those that came before. */
+  /** Replaced: queues a packet behind earlier ones. */
   onPacket(packet: InboundPacket): void;
-  /** Replaced: waits for packets that came before. */
+  /** Replaced: waits until earlier packets are handled. */
   onClose(): void;
   onError(message: string): void;
   discard(): void;
 }
 
-/** Gives back what an array holds in reserve: one that was pushed to keeps room for sixteen more. */
+/** Frees the spare capacity of arrays: after a push, V8 keeps room for sixteen more elements. */
 export function trim<Name extends string>(owner: Record<Name, unknown[]>, ...names: Name[]): void {
   for (const name of names) owner[name] = owner[name].slice() as never;
 }

@@ -7,23 +7,24 @@ import { Pipeline } from "../net/pipeline.ts";
 import type { EngineRequest } from "./internals.ts";
 import { parseQuery } from "./request.ts";
 
-/** Says why a request is turned away, if it is. */
+/** Returns the reason to refuse a request, or undefined to admit it. */
 export type Doorkeeper = (request: EngineRequest) => Refusal | undefined;
 
+/** Optional listeners for {@link mount}. */
 export interface MountOptions {
-  /** Answers the requests below the engine's path; where it is left out, the server's other listeners do. */
+  /** Serves the other requests below the engine's path. By default the server's existing listeners do. */
   files?: RequestListener;
-  /** Is called before a connection is destroyed that sends requests without waiting for answers. */
+  /** Called before a connection is destroyed because it sends requests without waiting for responses. */
   onOverflow?(socket: Socket): void;
 }
 
-/** Every origin that gets so far is allowed. Clients before 3.0 send cookies, if only a proxy's. */
+/** The gate has already checked the origin. Clients before 3.0 send cookies, if only those of a proxy. */
 const shareWithOrigin = cors({ origin: true, credentials: true });
 
 /**
- * Gives an engine the requests and WebSockets of one path, as far as the doorkeeper lets them in, and leaves all
- * others to whoever had them. A WebSocket that nobody else listens for is refused at once. The requests of one
- * connection are handled one at a time, whoever answers them.
+ * Routes the requests and WebSocket upgrades of one path to an engine, if `refusalOf` admits them, and all
+ * others to the server's existing listeners. A WebSocket upgrade that has no other listener is refused at
+ * once. The requests of each connection are handled one at a time, whichever listener answers them.
  */
 export function mount(
   engine: Engine,
@@ -57,7 +58,7 @@ export function mount(
   }
 
   function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    // Node lets go of a connection with the upgrade, and with it of the answers that are still due.
+    // On an upgrade Node detaches the socket, and any responses that are still pending on it are lost.
     if (pipeline.isBusy(socket)) pipeline.overflow(socket);
     else if (isOurs(request) && isWebSocket(request)) upgrade(parseQuery(request), socket, head);
     else decline(server, request, socket);
@@ -71,15 +72,16 @@ export function mount(
 type OnUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /**
- * Handles the upgrades that are ours, and those that nobody else listens for. Others see none of ours, whenever
- * they began to listen: `@fastify/websocket` would answer it with a WebSocket of its own.
+ * Handles the engine's upgrades, and those that have no other listener. Other listeners never see the
+ * engine's upgrades, whenever they were added: `@fastify/websocket` would answer them with a WebSocket of its
+ * own.
  */
 function interceptUpgrades(
   server: Server,
   isOurs: (request: IncomingMessage) => boolean,
   onUpgrade: OnUpgrade,
 ): void {
-  // Without a listener Node would not tell of upgrades.
+  // Node emits "upgrade" only if there is a listener.
   const placeholder = () => {};
   server.on("upgrade", placeholder);
   const { emit } = server as { emit(...args: unknown[]): boolean };
@@ -107,12 +109,12 @@ function refuse(
 }
 
 /**
- * A way to answer a request that Node has let go of; its connection ends with the answer.
+ * Creates a response to a request whose socket Node has detached. The connection ends with the response.
  *
- * @returns undefined, and ends it at once, where a request before it is not answered yet
+ * @returns undefined, after destroying the connection, if an earlier request on it is still unanswered
  */
 function responseTo(request: IncomingMessage, socket: Socket): ServerResponse | undefined {
-  // Without a listener, a connection reset in this moment would end the process.
+  // Without a listener, a connection reset at this point would end the process.
   socket.on("error", () => socket.destroy());
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
@@ -122,7 +124,7 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse | 
     socket.destroy();
     return undefined;
   }
-  // Node reads no more from it, and tells nobody when more can be written.
+  // Node no longer reads from the socket, and no longer reports when it has drained.
   socket.resume();
   socket.on("drain", () => response.emit("drain"));
   response.on("finish", () => socket.destroySoon());
@@ -131,8 +133,8 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse | 
 }
 
 /**
- * Answers as if no upgrade had been asked for, as a server may (RFC 9110, 7.8): curl and Java ask for h2c with
- * every plain request. A body on it cannot be read any more.
+ * Answers as if the client had not asked for an upgrade, which a server may do (RFC 9110, 7.8): curl and Java
+ * ask for h2c with every plain request. The body of such a request can no longer be read.
  */
 function decline(server: Server, request: IncomingMessage, socket: Socket): void {
   const response = responseTo(request, socket);

@@ -7,29 +7,30 @@ import type { PayloadCodec, PollingInternals, TransportPacket } from "./internal
 import { countPackets, decodePayload3, type Payload, turnsOf } from "./payload.ts";
 import { packetBytes, type Session, type SessionTransport, type Traffic } from "./session.ts";
 
-/** Engine.IO's polling transport with what is kept of it here. */
+/** Engine.IO's polling transport, plus the state that this file adds to it. */
 type Internals = PollingInternals &
   Omit<SessionTransport, "charge" | "unreadBytes"> & {
-    /** What the client has not taken of its last answer, in bytes. */
+    /** Size of the last response if the client has not taken it yet, in bytes. */
     unreadBytes: number;
     once(event: "close", listener: () => void): void;
-    /** Once it has posted something. */
+    /** Undefined until the client's first POST. */
     rate?: ByteRate;
-    /** @returns how many milliseconds to wait before more is read */
+    /** @returns the milliseconds to wait before reading more */
     charge(bytes: number): number;
   };
 
 /**
- * Whether answers to the polls of this client must be in the binary payload form of Engine.IO 3.
+ * Whether this client's polls must be answered in the binary payload form of Engine.IO 3.
  *
- * Engine.IO 1.4, which the demo's page uses, takes an answer to a poll for an empty "ok" unless it comes as
- * application/octet-stream. Every browser build of 1.x and 2.x reads that form; Node's builds say `b64`.
+ * Engine.IO 1.4, which the demo's page uses, mistakes the response to a poll for an empty "ok" unless its
+ * type is application/octet-stream. Every browser build of 1.x and 2.x reads that form; Node's builds send
+ * `b64`.
  */
 export function wantsBinaryPayloads(query: Record<string, string>): boolean {
   return query.EIO === "3" && !query.b64 && query.j === undefined;
 }
 
-/** Makes a polling transport answer in that form. */
+/** Makes a polling transport answer polls in the binary payload form. */
 export function answerInBinary(transport: object): void {
   const internals = transport as Internals;
   const { parser } = internals;
@@ -39,13 +40,14 @@ export function answerInBinary(transport: object): void {
   };
 }
 
-/** The time a client has for one more poll, by which it hears that its session is closed. */
-const longestCloseMs = 1_000;
+/** How long a client has for one more poll, which tells it that its session is closed, in milliseconds. */
+const closeTimeoutMs = 1_000;
 
 /**
- * Makes a polling transport count what it moves, and wait until an answer was taken before it gives the next.
- * Stock polling forgets an answer as it is written: one who polls and never reads would have them pile up. It keeps
- * the session of one who has ceased to poll for half a minute, and reads payloads of however many packets.
+ * Makes a polling transport count its traffic, and send a response only after the client has taken the one
+ * before. Stock polling forgets a response as soon as it is written: for a client that polls but never reads,
+ * responses would pile up. Stock polling also keeps a closed session for half a minute if its client no
+ * longer polls, and reads payloads with any number of packets.
  */
 export function adaptPolling<T extends object>(
   transport: T,
@@ -55,11 +57,11 @@ export function adaptPolling<T extends object>(
   const internals = transport as unknown as Internals;
   Object.assign(internals, { unreadBytes: 0, isGone: false, pause() {}, resume() {} });
   internals.end = () => internals.discard();
-  internals.closeTimeout = longestCloseMs;
+  internals.closeTimeout = closeTimeoutMs;
   internals.once("close", () => {
     const { res } = internals;
-    // One who does not take the last answer would hold it for ever.
-    if (res) setTimeout(() => res.destroy(), longestCloseMs).unref();
+    // A client that does not take the last response would keep it open forever.
+    if (res) setTimeout(() => res.destroy(), closeTimeoutMs).unref();
   });
   const { doWrite, onData, onClose, send } = internals;
   let isReading = false;
@@ -76,15 +78,15 @@ export function adaptPolling<T extends object>(
     if (this.session?.transport === (this as object)) this.session.receive(packet);
   };
   internals.onClose = function () {
-    // The client says that it closes behind other packets.
+    // The client's close packet may follow other packets of the payload, which are handled first.
     if (isReading) whenIdle(this, () => onClose.call(this));
     else onClose.call(this);
   };
   internals.send = function (packets) {
-    send.call(this, this.session ? answerable(this.session, packets) : packets);
+    send.call(this, this.session ? packetsThatFit(this.session, packets) : packets);
   };
   if (internals.protocol === 3) internals.parser = codec3(internals.parser);
-  if (isJsonp) countDecoded(internals);
+  if (isJsonp) countJsonpPackets(internals);
   internals.onDataRequest = takePost;
   internals.charge = function (bytes) {
     const now = performance.now();
@@ -96,21 +98,21 @@ export function adaptPolling<T extends object>(
     const size = Buffer.byteLength(data);
     traffic.bytesOut += size;
     internals.unreadBytes = size;
-    // The answer that opens a session does not show that its client will poll.
+    // The response that opens a session does not show that the client will poll.
     const isPoll = !isOpening;
     isOpening = false;
-    const read = () => {
+    const reportRead = () => {
       const { session } = internals;
       if (isPoll && session) session.shared.slowConsumers.read(session);
     };
-    read();
+    reportRead();
     res.once("finish", () => {
       internals.unreadBytes = 0;
-      read();
+      reportRead();
       done();
     });
     res.once("close", () => {
-      if (!res.writableFinished) internals.onError("an answer to a poll was not taken");
+      if (!res.writableFinished) internals.onError("the client did not take the response to a poll");
     });
     doWrite.call(this, data, options, () => {});
   };
@@ -118,12 +120,12 @@ export function adaptPolling<T extends object>(
 }
 
 /**
- * As many packets as one answer may have; the others wait for the next poll. By its polls a client shows how much it
- * takes, and what is encoded and compressed for it at a time is bounded.
+ * The packets that fit into one response; the others wait for the next poll. This way each poll shows how
+ * much the client reads, and the amount that is encoded and compressed at a time is bounded.
  */
-function answerable(session: Session, packets: TransportPacket[]): TransportPacket[] {
+function packetsThatFit(session: Session, packets: TransportPacket[]): TransportPacket[] {
   const { maxBatchBytes } = session.shared;
-  // With the last answer a session that closes says so.
+  // A session that is closing sends everything: its last response carries the close packet.
   if (!session.isOpen || session.bufferedBytes <= maxBatchBytes) return packets;
   let bytes = 0;
   const end = packets.findIndex(({ data }, n) => {
@@ -139,21 +141,21 @@ function answerable(session: Session, packets: TransportPacket[]): TransportPack
   return packets.slice(0, end);
 }
 
-/** Calls back once all packets that came over this transport were handled. */
+/** Calls back once all packets received over this transport are handled. */
 function whenIdle({ session }: Internals, done: () => void): void {
   if (session) session.shared.pacer.whenIdle(session, done);
   else done();
 }
 
-/** The codec of Engine.IO 3, with a quick way to decode payloads. */
+/** The Engine.IO 3 codec with a faster payload decoder. */
 function codec3(stock: PayloadCodec): PayloadCodec {
   const decode = (packet: Payload) => stock.decodePacket(packet, undefined, false);
-  quickCodec3 ??= { ...stock, decodePayload: (payload, take) => decodePayload3(payload, decode, take) };
-  return quickCodec3;
+  fastCodec3 ??= { ...stock, decodePayload: (payload, take) => decodePayload3(payload, decode, take) };
+  return fastCodec3;
 }
 
-/** By JSONP a payload is the field of a form, which is decoded before its packets can be counted. */
-function countDecoded(transport: Internals): void {
+/** With JSONP a payload is a form field, which must be decoded before its packets can be counted. */
+function countJsonpPackets(transport: Internals): void {
   const { parser } = transport;
   const decodePayload: PayloadCodec["decodePayload"] = (payload, take) => {
     const { session, protocol } = transport;
@@ -163,9 +165,9 @@ function countDecoded(transport: Internals): void {
   transport.parser = { ...parser, decodePayload };
 }
 
-let quickCodec3: PayloadCodec | undefined;
+let fastCodec3: PayloadCodec | undefined;
 
-/** Takes a post as the stock transport does, but for the way that its body is kept and read. */
+/** Handles a POST as the stock transport does, except for how the body is buffered and read. */
 function takePost(this: Internals, request: IncomingMessage, response: ServerResponse): void {
   const isBinary = request.headers["content-type"] === "application/octet-stream";
   if (this.dataReq || (isBinary && this.protocol === 4)) {
@@ -193,12 +195,12 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
       response.writeHead(413).end();
       return release();
     }
-    // A request that was read whole is closed, too.
+    // A request also emits "close" after it was read completely.
     request.off("close", cutShort);
     response.on("close", cutShort);
     body.release();
     readInTurns(this, isBinary ? bytes : bytes.toString(), () => {
-      // text/html, since some browsers offer text/plain as a download.
+      // text/html, because some browsers offer text/plain as a download.
       response.writeHead(200, this.headers(request, { "Content-Type": "text/html", "Content-Length": "2" }));
       response.end("ok");
       release();
@@ -206,7 +208,7 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
   });
 }
 
-/** Reads a payload, giving others their turn, and no faster than a connection may send. */
+/** Reads a payload over several event loop turns, and no faster than the client's byte rate allows. */
 function readInTurns(transport: Internals, payload: Payload, done: () => void): void {
   const { protocol } = transport;
   const session = transport.session as Session;
@@ -235,7 +237,7 @@ function readInTurns(transport: Internals, payload: Payload, done: () => void): 
   next();
 }
 
-/** The memory of a post whose end has not come. */
+/** Accounts for the memory of a POST body that is still arriving. */
 class Body implements Unfinished {
   readonly #transport: Internals;
 

@@ -2,12 +2,15 @@ import { IncomingMessage } from "node:http";
 import { Socket as TcpSocket } from "node:net";
 import type { EngineRequest } from "./internals.ts";
 
-type Essentials = Pick<EngineRequest, "headers" | "rawHeaders" | "url" | "_query" | "socket" | "websocket">;
+type RetainedFields = Pick<
+  EngineRequest,
+  "headers" | "rawHeaders" | "url" | "_query" | "socket" | "websocket"
+>;
 
 /**
- * What is kept of the request that opened a WebSocket, in place of it: the rest, some kilobytes of parser and stream,
- * would be kept as long as the connection. It can be read like a request whose body has ended. Listeners may be
- * added to it and are never called.
+ * Replaces the request that opened a WebSocket and keeps only part of it. The rest, some kilobytes of parser
+ * and stream state, would otherwise stay in memory as long as the connection. It can be read like a request
+ * whose body has ended. Listeners can be added, but are never called.
  */
 export class ReducedRequest {
   readonly #headers: IncomingMessage["headers"];
@@ -17,7 +20,7 @@ export class ReducedRequest {
   readonly #socket: TcpSocket;
   readonly #websocket: EngineRequest["websocket"];
 
-  constructor({ headers, rawHeaders, url, _query, socket, websocket }: Essentials) {
+  constructor({ headers, rawHeaders, url, _query, socket, websocket }: RetainedFields) {
     this.#headers = headers;
     this.#rawHeaders = sharedNames(rawHeaders) ?? rawHeaders;
     this.#url = url;
@@ -26,15 +29,15 @@ export class ReducedRequest {
     this.#websocket = websocket;
   }
 
-  /** The request without what an application has changed of it. */
+  /** A copy of the request as it was received, without an application's changes. */
   unchanged(): EngineRequest {
     const [headers, url, _query, socket] = [this.#headers, this.#url, this.#query, this.#socket];
     const rawHeaders = rawHeadersOf(this.#rawHeaders, headers) as string[];
-    const essentials = { headers, rawHeaders, url, _query, socket, websocket: this.#websocket };
-    return new ReducedRequest(essentials as Essentials) as unknown as EngineRequest;
+    const retained = { headers, rawHeaders, url, _query, socket, websocket: this.#websocket };
+    return new ReducedRequest(retained as RetainedFields) as unknown as EngineRequest;
   }
 
-  // Properties that can be assigned and deleted, as those of any request; what was given stays as it was.
+  // As on any request, these properties can be assigned and deleted. The private originals never change.
   static {
     const readers: Record<string, (request: ReducedRequest) => unknown> = {
       headers: (request) => request.#headers,
@@ -59,8 +62,8 @@ export class ReducedRequest {
   }
 }
 
-/** The rest of what a request has. That of a WebSocket is a GET of HTTP/1.1, and its body is empty (RFC 6455, 4.1). */
-const ended = {
+/** The other properties. A WebSocket handshake is an HTTP/1.1 GET with an empty body (RFC 6455, 4.1). */
+const fixedProperties = {
   method: "GET",
   httpVersion: "1.1",
   httpVersionMajor: 1,
@@ -90,36 +93,36 @@ const chainable = [
   ...["pause", "resume", "setEncoding", "setTimeout", "unpipe", "destroy"],
 ];
 
-function itself(this: ReducedRequest): ReducedRequest {
+function returnThis(this: ReducedRequest): ReducedRequest {
   return this;
 }
 
-Object.assign(ReducedRequest.prototype, ended);
+Object.assign(ReducedRequest.prototype, fixedProperties);
 for (const name of chainable)
-  Object.defineProperty(ReducedRequest.prototype, name, { value: itself, writable: true });
+  Object.defineProperty(ReducedRequest.prototype, name, { value: returnThis, writable: true });
 
-/** What every request has, and what Node's server and Engine.IO put on it. */
+/** The own properties of every request, including those that Node's server and Engine.IO add. */
 const ordinaryKeys = new Set<string | symbol>([
   ...Reflect.ownKeys(new IncomingMessage(new TcpSocket())),
   ...["parser", "_query", "websocket"],
 ]);
 
-/** Whether a {@link ReducedRequest} can stand for a request: no application has put anything on it. */
+/** Whether a {@link ReducedRequest} can replace a request: HTTP/1.1, and no application has added to it. */
 export function isReducible(request: EngineRequest): boolean {
   return request.httpVersion === "1.1" && Reflect.ownKeys(request).every((key) => ordinaryKeys.has(key));
 }
 
-/** Names of headers in the order in which they were sent; clients of one kind send the same, and share a list. */
+/** Lists of header names in the order sent. Clients of the same kind send the same names and share a list. */
 const nameLists = new Map<string, readonly string[]>();
 const shared = new WeakSet<readonly string[]>();
 const maxNameLists = 200;
 const maxNameChars = 2_000;
 
 /**
- * The names alone of headers, in a list that requests share.
+ * The header names without their values, in a list that requests share.
  *
- * @returns undefined where the values cannot be told from `headers`, since a name is repeated, or the list is new
- * and there are many already
+ * @returns undefined if the values cannot be restored from `headers` because a name is repeated, or if the
+ * list is new and either too long or one too many
  */
 function sharedNames(rawHeaders: readonly string[]): readonly string[] | undefined {
   const names = rawHeaders.filter((_, index) => index % 2 === 0);

@@ -3,12 +3,12 @@ import { parse } from "node:querystring";
 import type { EngineRequest, SocketInternals } from "./internals.ts";
 import { sessionOf } from "./session.ts";
 
-/** More than a client of ours has, and its rooms; the query is kept as long as the connection. */
+/** More query keys than a client sends, rooms included. The query lives as long as the connection. */
 const maxKeys = 1_000;
 
 /**
- * Reads the query of a request, once: whoever decides by it decides by what Engine.IO then uses. By the quicker of
- * Node's two parsers.
+ * Parses the query of a request once, so that every check sees the values that Engine.IO uses later. It uses
+ * the faster of Node's two parsers.
  */
 export function parseQuery(request: IncomingMessage): EngineRequest {
   const parsed = request as EngineRequest;
@@ -16,7 +16,7 @@ export function parseQuery(request: IncomingMessage): EngineRequest {
   return parsed;
 }
 
-/** The query of a URL; of a key that is repeated the last value, as Engine.IO has it. */
+/** The query of a URL. The last value of a repeated key wins, as in Engine.IO. */
 function queryOf(url = ""): Record<string, string> {
   const [, text = ""] = url.match(/\?([^#]*)/) ?? [];
   const query = { ...parse(text, "&", "=", { maxKeys }) };
@@ -27,20 +27,21 @@ function queryOf(url = ""): Record<string, string> {
   return query as Record<string, string>;
 }
 
-/** Whether everything that Socket.IO reads of a request is still there. An application may have changed it. */
+/** Whether a request still has all the fields that Socket.IO reads. An application may have changed it. */
 export function isComplete(request: unknown): request is EngineRequest {
   const { headers, connection, url, _query } = (request ?? {}) as Partial<EngineRequest>;
   return Boolean(headers && connection && _query) && typeof url === "string";
 }
 
 /**
- * Calls Socket.IO while it builds a handshake from the request of a connection. An application may have discarded
- * that request to save memory, as Socket.IO's documentation advises, or have damaged it: then Socket.IO gets ours.
+ * Runs `build`, in which Socket.IO builds a handshake from the connection's request. An application may have
+ * discarded that request to save memory, as Socket.IO's documentation advises, or damaged it. Socket.IO then
+ * gets the session's own copy.
  */
 export function withRequest<T>(connection: SocketInternals, build: () => T): T {
   const { request } = connection;
   if (isComplete(request)) return build();
-  // Socket.IO copes with none.
+  // Socket.IO accepts null as a request.
   connection.request = (sessionOf(connection)?.request.unchanged() ?? null) as never;
   try {
     return build();

@@ -1,32 +1,36 @@
 import type { Socket } from "engine.io";
 
-/** Where the client of a session is, as far as its requests show. */
+/** Where a session's client connects from, as far as its requests show. */
 export interface Source {
   /** The address as limits count it. */
   address: string;
-  /** The foreign origin of its page; undefined for a page of this server, a program, or a browser that sends none. */
+  /** The page's foreign origin; undefined for this server's pages, programs, and browsers that send none. */
   origin?: string | undefined;
 }
 
-/** Where a session's first request came from. */
+/** The source of a session's first request. */
 export type GuardedSession = Source & {
-  /** It named a foreign origin. */
+  /** Set if that request named a foreign origin. */
   beganNamed?: true;
 };
 
 type Upgradable = Pick<Socket, "readyState" | "transport" | "upgrading" | "upgraded">;
 
-/** A later request that names the session. */
+/** A later request that names an existing session. */
 export interface SessionRequest extends Source {
   protocol: number;
   isUpgrade: boolean;
-  /** A proxy may have replaced `Host`, or JSONP is used: the page's own origin may then be named, or not, at will. */
+  /**
+   * Whether the page's origin may first appear in a later request: a proxy may have replaced `Host`, or the
+   * client uses JSONP, so that some requests name the origin and others do not.
+   */
   mayNameOriginLater: boolean;
 }
 
 /**
- * Whether a request may use the session that it names. The session id alone is no proof: the request must come from
- * the same address and origin as the first one, with the same protocol version, and may upgrade it only once.
+ * Whether a request may use the session that it names. Knowing the session id is not enough: the request must
+ * come from the same address and origin as the first one and use the same protocol version. A session can be
+ * upgraded only once.
  */
 export function mayUse(
   session: GuardedSession,
@@ -39,19 +43,21 @@ export function mayUse(
 }
 
 /**
- * Whether a session may be upgraded to a WebSocket. One that began as a WebSocket is not marked as upgraded. Engine.IO
- * looks at that too late: it makes a WebSocket of each upgrade, however many its session has, and then closes it.
+ * Whether a session may be upgraded to a WebSocket. Engine.IO does not mark a session that started as a
+ * WebSocket as upgraded, so the transport is checked as well. Engine.IO's own check comes too late: it
+ * completes the WebSocket handshake of every upgrade, however many the session has, and only then closes the
+ * WebSocket.
  */
 export function isUpgradable({ readyState, transport, upgrading, upgraded }: Upgradable): boolean {
   return readyState === "open" && transport.name === "polling" && !upgrading && !upgraded;
 }
 
-/** A host with both families may use either: an IPv4 address cannot be compared with an IPv6 network. */
-function isSameAddress(one: string, other: string): boolean {
-  return one === other || one.includes(":") !== other.includes(":");
+/** A dual-stack client may use either family, and an IPv4 address cannot be compared with an IPv6 network. */
+function isSameAddress(first: string, later: string): boolean {
+  return first === later || first.includes(":") !== later.includes(":");
 }
 
-/** Browsers send no `Origin` when a page polls its own server, but send it when the page posts or upgrades. */
+/** Browsers omit `Origin` when a page polls its own server, but send it when the page posts or upgrades. */
 function isSameOrigin(session: GuardedSession, { origin, mayNameOriginLater }: SessionRequest): boolean {
   if (origin === undefined) return !session.beganNamed;
   if (session.origin === undefined && mayNameOriginLater) session.origin = origin;

@@ -9,13 +9,13 @@ import type { InboundPacket, SocketInternals } from "./internals.ts";
 import { ReducedRequest } from "./reduced-request.ts";
 import type { ReceiveBounds } from "./websocket-server.ts";
 
-/** What was moved since the start, in bytes: WebSocket frames as they are, the bodies of polls. */
+/** Bytes transferred since the start: WebSocket frames sent, WebSocket messages received, polling bodies. */
 export interface Traffic {
   bytesIn: number;
   bytesOut: number;
 }
 
-/** What all sessions of an engine share. */
+/** State and services that all sessions of an engine share. */
 export interface Shared {
   readonly slowConsumers: SlowConsumers<Session>;
   readonly pacer: Pacer<InboundPacket, Session>;
@@ -23,70 +23,70 @@ export interface Shared {
   readonly inbound: InboundMemory;
   readonly bounds: ReceiveBounds;
   readonly traffic: Traffic;
-  /** The most that a send queue collects before it is written, in bytes. */
+  /** Most bytes that a send queue collects before it is flushed. */
   readonly maxBatchBytes: number;
-  /** An application listens on the server for what Engine.IO tells of each packet. */
+  /** Whether an application listens on the server for Engine.IO's per-packet events. */
   readonly observed: boolean;
-  /** The session that began last. */
+  /** The session that started last. */
   newest: Session | undefined;
-  /** Hears why, of each session that the server ends. */
+  /** Called with the reason for each session that the server ends. */
   onEnd(reason: DisconnectReason): void;
-  /** Hears of each session that has closed, and Engine.IO's reason. */
+  /** Called for each closed session, with Engine.IO's reason. */
   onClose(session: Session, reason: string): void;
 }
 
-/** A transport of ours, as its session uses it. */
+/** A transport of this engine, as its session uses it. */
 export interface SessionTransport {
   session: Session | undefined;
   readonly writable: boolean;
-  /** Adds a frame to what is written at the end of this turn of the event loop; undefined where it polls. */
+  /** Adds a frame to the batch written at the end of this event loop turn; undefined for polling. */
   push?(...parts: Buffer[]): void;
-  /** What was written and has not left this process, in bytes. */
+  /** Bytes that were written and have not left this process. */
   readonly unreadBytes: number;
-  /** Whether its connection is gone, although that may not have been announced yet. */
+  /** Whether the underlying connection is gone, even if no event has reported it yet. */
   readonly isGone: boolean;
   pause(): void;
   resume(): void;
-  /** Charges the client's rate for bytes that were read, or for what reading them has cost beyond that. */
+  /** Charges the client's byte rate for bytes that were read, or for the extra cost of handling them. */
   charge(bytes: number): void;
-  /** Why the server closes it, which a WebSocket tells its client. */
+  /** Why the server closes the session; a WebSocket transport sends it in the close frame. */
   farewell?: DisconnectReason;
-  /** Ends the connection with a close code, or without a word. */
+  /** Ends the connection with a close code, or cuts it off without one. */
   end(reason: DisconnectReason): void;
 }
 
-/** A session of our engine, as Engine.IO has it. */
+/** engine.io's Socket for a session of this engine. */
 export type EngineSocket = SocketInternals & { server: Shared };
 
 const sessions = new WeakMap<object, Session>();
 
-/** The session of a connection of our engine. */
+/** The session of a connection of this engine. */
 export const sessionOf = (connection: object): Session => sessions.get(connection) as Session;
 
-/** One client's Engine.IO session, on whichever transport, and all that is remembered of it. */
+/** One client's Engine.IO session, on any transport, with all the state that roomcast keeps about it. */
 export class Session implements Producer<InboundPacket> {
   readonly connection: EngineSocket;
   readonly shared: Shared;
-  /** Of the request that began it; its own is in the hands of the application. */
+  /** A copy of the opening request. The application may change or discard the connection's own. */
   readonly request: ReducedRequest;
-  /** The address as limits count it; empty until it is counted. */
+  /** The address as limits count it; empty until the session is counted. */
   address = "";
-  /** The number of handshakes with namespaces. */
+  /** The number of namespace handshakes. */
   handshakes = 0;
-  /** The rate limit of its events; undefined until it has sent one. */
+  /** The rate limit's token bucket; undefined until the first event. */
   bucket: Bucket | undefined = undefined;
-  /** What was put into Engine.IO's buffer since it was empty, in bytes. While it is flushed, what is being flushed. */
+  /** Bytes put into Engine.IO's buffer since it was last empty. During a flush, the bytes being flushed. */
   bufferedBytes = 0;
-  /** What its newest token allows. */
+  /** The permissions of the client's newest token. */
   declare permissions?: Permissions;
-  /** The foreign origin of its page; undefined for a page of this server, a program, or a browser that sends none. */
+  /** The page's foreign origin; undefined for this server's pages, programs, and browsers that send none. */
   declare origin?: string | undefined;
-  /** Its first request named a foreign origin. */
+  /** Set if the first request named a foreign origin. */
   declare beganNamed?: true;
   declare readAt?: number;
-  /** The server has ended it; one that is only closing may wait for its client. */
+  /** Set once the server has ended the session; one that is merely closing may still wait for its client. */
   declare ending?: true;
-  /** An application listens for what Engine.IO tells of each packet. */
+  /** Set if an application listens on this connection for Engine.IO's per-packet events. */
   declare observed?: true;
 
   constructor(connection: EngineSocket) {
@@ -98,7 +98,7 @@ export class Session implements Producer<InboundPacket> {
     if (this.transport) this.transport.session = this;
   }
 
-  /** Undefined for a stock transport, which serves where WebSockets are compressed. */
+  /** Undefined for the stock transport, which is used if WebSockets are compressed. */
   get transport(): SessionTransport | undefined {
     const transport = this.connection.transport as object as SessionTransport;
     return "session" in transport ? transport : undefined;
@@ -149,36 +149,37 @@ export class Session implements Producer<InboundPacket> {
     this.connection.transport.emit("packet", packet);
   }
 
-  /** A packet has come over its transport. */
+  /** Accepts a packet from the transport. */
   receive(packet: InboundPacket): void {
-    // Heartbeats have no order.
+    // Heartbeats are handled at once: their order does not matter.
     if (packet.type === "message") this.shared.pacer.receive(this, packet);
     else this.handle(packet);
   }
 
-  /** A packet is about to wait in Engine.IO's buffer. */
+  /** Counts a packet that is about to wait in Engine.IO's buffer. */
   wait(dataBytes: number): void {
     const size = packetBytes + dataBytes;
     this.bufferedBytes = this.#waitingBytes + size;
     this.shared.slowConsumers.queued(this, size);
   }
 
-  /** Puts packets that were flushed back, to be sent later. */
+  /** Puts flushed packets back at the front of the buffer, to be sent later. */
   putBack(packets: readonly unknown[], bytes: number): void {
     const { connection } = this;
     connection.writeBuffer = [...packets, ...connection.writeBuffer];
     this.bufferedBytes = bytes;
   }
 
-  /** Closes it once everything that was sent to it has been written. */
+  /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
     if (this.transport) this.transport.farewell = reason;
     this.connection.close();
   }
 
   /**
-   * Ends it in a way that clients come back from by themselves. Nothing more is queued for it; who reads still hears
-   * what was sent, and a WebSocket the reason.
+   * Ends the session in a way after which clients reconnect by themselves. Nothing more is queued for it.
+   * Unless the reason demands that the connection is cut off, a client that reads still receives what was
+   * sent, and on a WebSocket also the reason.
    */
   close(reason: DisconnectReason): void {
     const { connection } = this;
@@ -186,7 +187,7 @@ export class Session implements Producer<InboundPacket> {
     this.ending = true;
     connection.readyState = "closing";
     this.shared.onEnd(reason);
-    // Not in the midst of whatever was being sent to it, or heard from it.
+    // Deferred: closing synchronously would re-enter a send or a receive in progress.
     setImmediate(() => {
       if (this.transport) this.transport.end(reason);
       else connection.transport.discard();
@@ -195,5 +196,5 @@ export class Session implements Producer<InboundPacket> {
   }
 }
 
-/** What a packet that waits costs beside its data, in bytes. */
+/** Overhead of a waiting packet beyond its data, in bytes. */
 export const packetBytes = 256;

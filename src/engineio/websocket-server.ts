@@ -4,73 +4,79 @@ import { ByteRate, type ByteRateBounds } from "../limits/byte-rate.ts";
 import type { InboundMemory, Unfinished } from "../limits/inbound-memory.ts";
 import { chunkBytes, FrameScanner, slabBytes } from "./frame-scanner.ts";
 
-/** What a client may send through one WebSocket, in bytes. */
+/** Limits on what a client may send over one WebSocket. */
 export interface ReceiveBounds extends ByteRateBounds {
+  /** Size of the largest message, in bytes. */
   maxPayloadBytes: number;
 }
 
-/** What all WebSockets of a server share. */
+/** State that all WebSockets of a server share. */
 interface Receiving {
   memory: InboundMemory;
   bounds: ReceiveBounds;
-  /** Follows those that are between two messages, which are nearly all. */
+  /** Shared by all WebSockets that are between two messages, which are nearly all. */
   scanner: FrameScanner;
 }
 
-/** What takes up a WebSocket: the transport of a session, or one that only asks to become it. */
+/** The transport on a WebSocket: a session's transport, or one that is still probing for an upgrade. */
 interface Receiver {
-  /** @returns false where it is nobody's transport, any more or yet */
+  /**
+   * Counts frames against the session's packet limit.
+   *
+   * @returns false if the transport has no session, yet or any more
+   */
   admits(frames: number): boolean;
-  /** Its client sends a message in too many parts, or too much of one. */
+  /** Called if the client sends a message in too many parts, or too much of an unfinished one. */
   refuseUnfinished(): void;
-  /** The client has taken what the kernel had refused. */
+  /** Called once the kernel has accepted what it had refused before. */
   drained(): void;
   closed(): void;
 }
 
-/** Fragments of one message: some clients send a large message in pieces of 4 kB. */
+/** The most fragments of one message: some clients send a large message in pieces of 4 kB. */
 export const maxFragments = (maxPayloadBytes: number) => Math.max(64, Math.ceil(maxPayloadBytes / 4_096));
 
-/** Chunks of one frame: no network cuts a large message into segments smaller than 512 bytes. */
+/** The most chunks of one frame: no network cuts a large message into segments smaller than 512 bytes. */
 export const maxBufferedChunks = (maxPayloadBytes: number) => 64 + Math.ceil(maxPayloadBytes / 512);
 
-/** Two chunks as large as Node reads them: that in which a message began, and that in which it ends. */
+/** Two chunks of the largest size that Node reads: those in which a message begins and ends. */
 const edgeBytes = 131_072;
 
-/** What one unfinished message may take with all that `ws` admits, and with some control frames in between. */
+/** Memory that an unfinished message can take within the limits of `ws`, plus some control frames. */
 const maxUnfinishedBytes = (maxPayloadBytes: number) =>
   2 * maxPayloadBytes +
   maxBufferedChunks(maxPayloadBytes) * chunkBytes +
   maxFragments(maxPayloadBytes) * slabBytes +
   edgeBytes;
 
-/** How much is read of one connection before others have their turn. */
+/** Bytes that are read from one connection in one event loop turn. */
 const turnBytes = 131_072;
 
-/** Frames that a WebSocket may send which no session has taken up, or any longer. */
-const spareFrames = 64;
+/** Frames that a client may send while no session owns its WebSocket, yet or any more. */
+const maxUnownedFrames = 64;
 
-/** What arrives through one WebSocket, followed before `ws` reads it. */
+/** Tracks the data that arrives on one WebSocket, before `ws` reads it. */
 export class Incoming implements Unfinished {
-  /** Undefined until the WebSocket is a transport. */
+  /** Undefined until Engine.IO has created a transport for the WebSocket. */
   transport: Receiver | undefined = undefined;
   readonly #ws: WebSocket;
   readonly #receiving: Receiving;
-  /** Of its own while a message is unfinished. */
+  /** The connection's own scanner while a message is unfinished; otherwise the shared one is used. */
   #scanner: FrameScanner | undefined = undefined;
   #rate: ByteRate | undefined = undefined;
   #unpacedBytes = 0;
   #unownedFrames = 0;
-  /** Its connection is held back. */
+  /** Whether the connection is held back. */
   #isPaused = false;
-  /** It has used up its turn, or its rate. */
-  #isResting = false;
+  /** Whether the connection has used up its share of this turn, or its byte rate. */
+  #isThrottled = false;
 
   constructor(ws: WebSocket, receiving: Receiving) {
     this.#ws = ws;
     this.#receiving = receiving;
   }
 
+  /** Accounts for a chunk that `ws` is about to read. */
   read(chunk: Buffer): void {
     const scanner = this.#scanner ?? this.#receiving.scanner;
     const frames = scanner.scan(chunk);
@@ -78,7 +84,7 @@ export class Incoming implements Unfinished {
     if (!scanner.isIdle) this.#keep(scanner);
     else if (this.#scanner) this.release();
     this.#unpacedBytes += chunk.length;
-    if (this.#unpacedBytes >= turnBytes) this.#rest();
+    if (this.#unpacedBytes >= turnBytes) this.#throttle();
   }
 
   #keep(scanner: FrameScanner): void {
@@ -87,7 +93,7 @@ export class Incoming implements Unfinished {
     this.#hold(scanner.unfinishedBytes);
   }
 
-  /** Reads no more until {@link resume}. */
+  /** Stops reading until {@link resume}. */
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
@@ -97,15 +103,15 @@ export class Incoming implements Unfinished {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    if (!this.#isResting) this.#ws.resume();
+    if (!this.#isThrottled) this.#ws.resume();
   }
 
-  /** What was read has cost as much as so many bytes more. */
+  /** Charges the byte rate for the extra cost of handling what was read, expressed in bytes. */
   charge(bytes: number): void {
     this.#unpacedBytes += bytes;
   }
 
-  /** Nothing is unfinished any more, or the connection is gone. */
+  /** Releases the memory of an unfinished message, which is complete now, or whose connection is gone. */
   release(): void {
     this.#scanner = undefined;
     this.#hold(0);
@@ -118,7 +124,7 @@ export class Incoming implements Unfinished {
 
   #countUnowned(frames: number): void {
     this.#unownedFrames += frames;
-    if (this.#unownedFrames > spareFrames) this.#ws.terminate();
+    if (this.#unownedFrames > maxUnownedFrames) this.#ws.terminate();
   }
 
   #hold(bytes: number): void {
@@ -127,16 +133,16 @@ export class Incoming implements Unfinished {
     if (bytes > maxUnfinishedBytes(bounds.maxPayloadBytes)) this.evict();
   }
 
-  /** Reads no more in this turn, or until the rate allows it. */
-  #rest(): void {
+  /** Stops reading until the next turn, or until the byte rate allows more. */
+  #throttle(): void {
     const now = performance.now();
     this.#rate ??= new ByteRate(this.#receiving.bounds, now);
     const waitMs = this.#rate.take(this.#unpacedBytes, now);
     this.#unpacedBytes = 0;
-    this.#isResting = true;
+    this.#isThrottled = true;
     this.#ws.pause();
     const resume = () => {
-      this.#isResting = false;
+      this.#isThrottled = false;
       if (!this.#isPaused) this.#ws.resume();
     };
     if (waitMs > 0) setTimeout(resume, waitMs);
@@ -146,12 +152,12 @@ export class Incoming implements Unfinished {
 
 const incoming = Symbol("incoming");
 
-type Followed = { [incoming]: Incoming };
+type Tracked = { [incoming]: Incoming };
 
-/** What arrives through a WebSocket of {@link boundedWebSocketServer}, or a connection under one. */
-export const incomingOf = (socket: WebSocket | Duplex): Incoming => (socket as object as Followed)[incoming];
+/** The {@link Incoming} of a WebSocket of {@link boundedWebSocketServer}, or of the connection under it. */
+export const incomingOf = (socket: WebSocket | Duplex): Incoming => (socket as object as Tracked)[incoming];
 
-/** The server class of `ws` with bounds on what a half-received message may take, as Engine.IO's `wsEngine`. */
+/** The `ws` server class with a memory limit on partially received messages, for Engine.IO's `wsEngine`. */
 export function boundedWebSocketServer(
   receiving: Receiving,
 ): new (
@@ -170,36 +176,36 @@ export function boundedWebSocketServer(
     override handleUpgrade(
       ...[request, tcp, head, done]: Parameters<WebSocketServer["handleUpgrade"]>
     ): void {
-      super.handleUpgrade(request, tcp, head, (ws, asked) => {
-        follow(ws, tcp, receiving);
-        done(ws, asked);
+      super.handleUpgrade(request, tcp, head, (ws, upgradeRequest) => {
+        track(ws, tcp, receiving);
+        done(ws, upgradeRequest);
       });
     }
   };
 }
 
-/** Nothing was read yet, so that the scanner begins where `ws` does. */
-function follow(ws: WebSocket, tcp: Duplex, receiving: Receiving): void {
-  const arriving = new Incoming(ws, receiving);
-  (tcp as object as Followed)[incoming] = arriving;
-  (ws as object as Followed)[incoming] = arriving;
-  // Before `ws`: what is too much is counted before it is read.
-  tcp.prependListener("data", read);
-  tcp.on("drain", drained);
-  ws.on("close", closed);
+/** Runs before anything is read, so that the scanner starts at the same byte as `ws`. */
+function track(ws: WebSocket, tcp: Duplex, receiving: Receiving): void {
+  const tracker = new Incoming(ws, receiving);
+  (tcp as object as Tracked)[incoming] = tracker;
+  (ws as object as Tracked)[incoming] = tracker;
+  // Before the listener of `ws`, so that data is counted before it is parsed.
+  tcp.prependListener("data", onData);
+  tcp.on("drain", onDrain);
+  ws.on("close", onClose);
 }
 
-// All connections share these few listeners, which find what is arriving on what they are called on.
+// All connections share these listeners, which find the connection's Incoming through `this`.
 
-function read(this: Duplex, chunk: Buffer): void {
+function onData(this: Duplex, chunk: Buffer): void {
   incomingOf(this).read(chunk);
 }
 
-function drained(this: Duplex): void {
+function onDrain(this: Duplex): void {
   incomingOf(this).transport?.drained();
 }
 
-function closed(this: WebSocket): void {
+function onClose(this: WebSocket): void {
   incomingOf(this).release();
   incomingOf(this).transport?.closed();
 }

@@ -9,68 +9,67 @@ import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.
 import type { Session, SessionTransport } from "./session.ts";
 import { type Incoming, incomingOf } from "./websocket-server.ts";
 
-/** The time a client has to answer the close of its connection. */
-const longestCloseMs = 1_000;
+/** How long a client has to answer the close of its connection, in milliseconds. */
+const closeTimeoutMs = 1_000;
 
-/** What may wait in a WebSocket that is not its connection's transport yet, in bytes. */
-const longestProbeBytes = 65_536;
+/** The most bytes that may wait in a WebSocket that is still probing for an upgrade. */
+const maxProbeBytes = 65_536;
 
-/** How `ws` calls a message in more fragments or chunks than it may come in. */
+/** The error code of `ws` for a message in too many fragments or chunks. */
 const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
 
-/** What the kernel has refused of a flush, and what is behind that. */
-interface Rest {
+/** What remains to be written since the kernel refused a piece. */
+interface Backlog {
   pieces: readonly Buffer[];
-  /** The next of them to be written. */
+  /** Index of the next piece to write. */
   at: number;
-  /** From there on. */
+  /** Size of that piece and all later ones. */
   bytes: number;
-  /** How many calls of `send` are in it. */
+  /** Number of `send` calls in the backlog. */
   sends: number;
-  /** The size of the piece that was written last. */
+  /** Size of the piece that was written last. */
   lastBytes: number;
 }
 
 /**
- * Engine.IO's WebSocket transport with a send queue: frames are collected and leave in one write at the end of
- * the turn of the event loop in which they were sent. Transports that collected the same frames share one
- * buffer.
+ * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
+ * of the event loop turn in which they were sent. Transports that collected the same frames share one buffer.
  *
- * It is writable unless the connection is backed up: until the socket has drained, Engine.IO keeps what comes
- * next, and volatile packets are dropped.
+ * The transport is writable unless the connection is backed up. Until the socket has drained, Engine.IO
+ * buffers further packets, and volatile packets are dropped.
  */
 export class WebSocketTransport extends Transport implements SessionTransport {
   readonly socket: WebSocket;
-  /** The connection under the WebSocket, which batches are written to. */
+  /** The TCP connection under the WebSocket. Batches are written straight to it. */
   readonly tcp: TcpSocket;
-  /** Whose it is, or is asking to become; while a handshake is going on, nobody's. */
+  /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
   session: Session | undefined;
-  /** What its WebSocket is closed with; the plain close where not set. */
+  /** The reason sent in the close frame. If unset, the close frame has no code or reason. */
   declare farewell?: DisconnectReason;
-  /** What was collected in this turn. */
+  /** The frames collected in this turn. */
   #batch: FrameBatch | undefined;
-  /** How many calls of `send` are in the send queue; Engine.IO waits for a `drain` for each. */
+  /** Number of `send` calls in the send queue. Engine.IO waits for one `drain` event per call. */
   #sends = 0;
   /** Undefined unless the connection is backed up. */
-  #rest: Rest | undefined;
+  #backlog: Backlog | undefined;
 
   constructor(request: EngineRequest) {
     super(request);
     this.socket = request.websocket as WebSocket;
     this.tcp = request.socket;
     this.#incoming.transport = this;
-    this.socket.on("message", heard);
-    this.socket.on("ping", pinged);
-    this.socket.on("error", failed);
+    this.socket.on("message", onMessage);
+    this.socket.on("ping", onPing);
+    this.socket.on("error", onError);
     this.writable = true;
   }
 
-  /** What arrives, and how fast. It tells when the connection has drained, and when it is closed. */
+  /** Tracks arriving data and its rate, and reports when the connection has drained or closed. */
   get #incoming(): Incoming {
     return incomingOf(this.tcp);
   }
 
-  /** The session that it is the transport of. */
+  /** The session, if this is its current transport. */
   get #owner(): Session | undefined {
     return this.session?.transport === this ? this.session : undefined;
   }
@@ -111,18 +110,18 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     }
   }
 
-  /** Adds a frame, in one part or several, to what leaves at the end of this turn. */
+  /** Adds a frame, in one part or several, to the batch written at the end of this turn. */
   push(...parts: Buffer[]): void {
     if (this.#batch === undefined) {
-      enlist(this);
-      this.#batch = empty;
+      scheduleFlush(this);
+      this.#batch = emptyBatch;
     }
     for (const part of parts) this.#batch = this.#batch.with(part);
-    // So that a long turn holds no more than may wait at all.
+    // In a long turn, too, a connection must not collect more than may wait for it.
     if (this.session && this.#batch.size > this.session.shared.maxBatchBytes) this.flush();
   }
 
-  /** Writes what was collected. */
+  /** Writes the collected frames. */
   flush(): void {
     const batch = this.#batch;
     if (batch === undefined) return;
@@ -131,67 +130,66 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     this.#sends = 0;
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
     if (this.session) this.session.shared.traffic.bytesOut += batch.size;
-    if (this.#rest) {
-      const { pieces, at, bytes, sends: before } = this.#rest;
-      this.#rest.pieces = [...pieces.slice(at), ...batch.pieces];
-      Object.assign(this.#rest, { at: 0, bytes: bytes + batch.size, sends: before + sends });
-      if (this.#writeRest()) return;
+    if (this.#backlog) {
+      const { pieces, at, bytes, sends: before } = this.#backlog;
+      this.#backlog.pieces = [...pieces.slice(at), ...batch.pieces];
+      Object.assign(this.#backlog, { at: 0, bytes: bytes + batch.size, sends: before + sends });
+      if (this.#writeBacklog()) return;
     } else if (this.#write(batch, sends)) return;
     this.writable = false;
     const owner = this.#owner;
     if (owner) owner.shared.slowConsumers.queued(owner, batch.size);
-    // One that only asks to become a session's is answered by Engine.IO whether it reads or not.
-    else if (this.unreadBytes > longestProbeBytes) this.socket.terminate();
+    // Still probing: Engine.IO answers pings even if the client does not read.
+    else if (this.unreadBytes > maxProbeBytes) this.socket.terminate();
   }
 
-  /** @returns false if the kernel has refused a piece */
+  /** @returns false if the kernel refused a piece */
   #write({ pieces, size }: FrameBatch, sends: number): boolean {
     const [first] = pieces as [Buffer];
-    const isTaken = this.#isTaken(first);
-    if (!isTaken || pieces.length > 1) {
-      this.#rest = { pieces, at: 1, bytes: size - first.length, sends, lastBytes: first.length };
-      return isTaken && this.#writeRest();
+    const isAccepted = this.#writePiece(first);
+    if (!isAccepted || pieces.length > 1) {
+      this.#backlog = { pieces, at: 1, bytes: size - first.length, sends, lastBytes: first.length };
+      return isAccepted && this.#writeBacklog();
     }
-    if (sends > 0) nextTick(sent, this, sends);
+    if (sends > 0) nextTick(emitDrains, this, sends);
     return true;
   }
 
   /** Writes pieces until the kernel refuses one. @returns false if it did */
-  #writeRest(): boolean {
-    const rest = this.#rest as Rest;
-    while (rest.at < rest.pieces.length) {
-      const piece = rest.pieces[rest.at++] as Buffer;
-      rest.bytes -= piece.length;
-      rest.lastBytes = piece.length;
-      if (!this.#isTaken(piece)) return false;
+  #writeBacklog(): boolean {
+    const backlog = this.#backlog as Backlog;
+    while (backlog.at < backlog.pieces.length) {
+      const piece = backlog.pieces[backlog.at++] as Buffer;
+      backlog.bytes -= piece.length;
+      backlog.lastBytes = piece.length;
+      if (!this.#writePiece(piece)) return false;
     }
-    this.#rest = undefined;
-    if (rest.sends > 0) nextTick(sent, this, rest.sends);
+    this.#backlog = undefined;
+    if (backlog.sends > 0) nextTick(emitDrains, this, backlog.sends);
     return true;
   }
 
-  /** A full buffer of Node's alone does not mean that the kernel has refused anything. */
-  #isTaken(piece: Buffer): boolean {
+  /** @returns false if the kernel refused the piece; Node's buffer being full does not mean that it did */
+  #writePiece(piece: Buffer): boolean {
     return this.tcp.write(piece) || this.tcp.writableLength === 0;
   }
 
-  /** What was written and has not left this process. */
   get unreadBytes(): number {
-    return this.tcp.writableLength + (this.#rest?.bytes ?? 0);
+    return this.tcp.writableLength + (this.#backlog?.bytes ?? 0);
   }
 
-  /** Writes what was collected and closes; a client that does not answer in time is cut off. */
+  /** Writes the collected frames and closes the WebSocket; cuts off a client that does not answer in time. */
   doClose(done?: () => void): void {
     this.flush();
-    // The close must come behind it.
-    while (this.#rest && this.tcp.writable && !this.#writeRest());
-    // A connection that is held back could not answer.
+    // The close frame must follow the backlog.
+    while (this.#backlog && this.tcp.writable && !this.#writeBacklog());
+    // The client's close frame would not be read on a paused connection.
     this.resume();
     const reason = this.farewell;
     if (reason) this.socket.close(disconnectReasons[reason].code, reason);
     else this.socket.close();
-    const late = setTimeout(() => this.socket.terminate(), longestCloseMs);
-    this.socket.once("close", () => clearTimeout(late));
+    const timeout = setTimeout(() => this.socket.terminate(), closeTimeoutMs);
+    this.socket.once("close", () => clearTimeout(timeout));
     done?.();
   }
 
@@ -208,11 +206,11 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   refuseUnfinished(): void {
     const owner = this.#owner;
     if (owner) owner.close("unfinished packet");
-    // One that only asks to become the transport of a session.
+    // Still probing for an upgrade.
     else this.socket.terminate();
   }
 
-  hear(data: Buffer, isBinary: boolean): void {
+  receive(data: Buffer, isBinary: boolean): void {
     const { session } = this;
     if (session) {
       session.shared.traffic.bytesIn += data.length;
@@ -221,9 +219,9 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     this.onData(isBinary ? data : data.toString());
   }
 
-  /** `ws` answers each ping of a client; one that asks and does not read would have answers pile up. */
-  answered(): void {
-    const unread = this.tcp.writableLength - (this.#rest?.lastBytes ?? 0);
+  /** `ws` answers each ping. For a client that sends pings but does not read, the pongs would pile up. */
+  checkPongs(): void {
+    const unread = this.tcp.writableLength - (this.#backlog?.lastBytes ?? 0);
     if (this.session && unread > this.session.shared.maxBatchBytes) this.session.close("slow consumer");
   }
 
@@ -233,7 +231,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     else this.onError("websocket error", error);
   }
 
-  /** Also for what Engine.IO does itself: packets wait their turn once it is a session's transport. */
+  /** Called by Engine.IO too. On a session's current transport, packets wait their turn. */
   override onPacket(packet: InboundPacket): void {
     const owner = this.#owner;
     if (owner) owner.receive(packet);
@@ -249,46 +247,46 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   drained(): void {
     if (this.writable) return;
-    const done = !this.#rest || this.#writeRest();
+    const isWritten = !this.#backlog || this.#writeBacklog();
     const owner = this.#owner;
     if (owner) owner.shared.slowConsumers.read(owner);
-    if (!done) return;
+    if (!isWritten) return;
     this.writable = true;
     this.emit("ready");
   }
 }
 
-function sent(transport: WebSocketTransport, sends: number): void {
+function emitDrains(transport: WebSocketTransport, sends: number): void {
   for (let n = 0; n < sends; n++) transport.emit("drain");
 }
 
-// All connections share these few listeners, which find their transport on what they are called on.
+// All connections share these listeners, which find their transport through `this`.
 
 const transportOf = (socket: WebSocket) => incomingOf(socket).transport as WebSocketTransport;
 
-function heard(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  transportOf(this).hear(data, isBinary);
+function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  transportOf(this).receive(data, isBinary);
 }
 
-function pinged(this: WebSocket): void {
-  transportOf(this).answered();
+function onPing(this: WebSocket): void {
+  transportOf(this).checkPongs();
 }
 
-function failed(this: WebSocket, error: Error): void {
+function onError(this: WebSocket, error: Error): void {
   transportOf(this).fail(error);
 }
 
-let waiting: WebSocketTransport[] = [];
-let empty = FrameBatch.empty();
+let unflushed: WebSocketTransport[] = [];
+let emptyBatch = FrameBatch.empty();
 
-function enlist(transport: WebSocketTransport): void {
-  if (waiting.length === 0) setImmediate(flushAll);
-  waiting.push(transport);
+function scheduleFlush(transport: WebSocketTransport): void {
+  if (unflushed.length === 0) setImmediate(flushAll);
+  unflushed.push(transport);
 }
 
 function flushAll(): void {
-  const transports = waiting;
-  waiting = [];
+  const transports = unflushed;
+  unflushed = [];
   for (const transport of transports) {
     try {
       transport.flush();
@@ -296,6 +294,6 @@ function flushAll(): void {
       transport.fail(error as Error);
     }
   }
-  // Let go of what was sent: the next turn begins a chain of its own.
-  empty = FrameBatch.empty();
+  // The next turn starts a new list, so that the frames just sent can be freed.
+  emptyBatch = FrameBatch.empty();
 }

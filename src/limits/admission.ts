@@ -1,33 +1,34 @@
 import { type RefusalCode, refusals } from "../errors.ts";
 import { Counts } from "./numbers.ts";
 
+/** Limits on who may connect, and on the number of connections. */
 export interface AdmissionOptions {
-  /** Web origins whose pages may connect, beside the server's own. */
+  /** Web origins whose pages may connect, in addition to the server's own. */
   origins: readonly string[];
   maxConnections: number;
   maxConnectionsPerAddress: number;
 }
 
-/** Why a new connection is refused, and when to come again. */
+/** Why a new connection is refused, and when the client may retry. */
 export interface Refusal {
   code: RefusalCode;
-  /** Of HTTP. */
+  /** HTTP status code. */
   status: number;
   message: string;
   retryAfterSeconds?: number;
-  /** The body of the answer; `{ code, message }` where not given. */
+  /** The response body; `{ code, message }` by default. */
   answer?: object;
 }
 
-/** A page that this server has not served: its origin, or how it is known to be foreign although it names none. */
+/** A page that this server did not serve: its origin or, if it names none, the sign that it is foreign. */
 export type ForeignPage = { origin: string } | { unnamed: "cross-site" | "same-site" | "JSONP" };
 
 const retryAfterSeconds = 5;
 
-/** How much of what a client says of itself is repeated to it, and to the log, in characters. */
+/** Most characters of a client's own text that are repeated to the client and in the log. */
 const maxQuotedChars = 128;
 
-/** Decides whether one more session may begin, whichever gateway it comes through. */
+/** Decides whether one more session may start, on any gateway. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #isClosed: () => boolean;
@@ -49,7 +50,7 @@ export class Admission {
     return this.#sessions >= this.#options.maxConnections;
   }
 
-  /** Why a page of another site may not connect; undefined if it may. */
+  /** The reason to refuse a page of another site; undefined if the page may connect. */
   refusalOfPage(page: ForeignPage): Refusal | undefined {
     const { origins } = this.#options;
     if ("origin" in page ? originIn(origins, page.origin) : origins.includes("*")) return undefined;
@@ -59,7 +60,7 @@ export class Admission {
     );
   }
 
-  /** Why no session may begin from an address; undefined if one may. */
+  /** The reason to refuse a new session from an address; undefined if a session may start. */
   refusalOf(address: string): Refusal | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
     if (this.#isClosed()) return refused("draining", "The server is about to stop.");
@@ -76,13 +77,13 @@ export class Admission {
     return undefined;
   }
 
-  /** A session has begun. */
+  /** Counts a session that has started. */
   enter(address: string): void {
     this.#sessions++;
     this.#counts.add(address);
   }
 
-  /** A session has ended. */
+  /** Stops counting a session that has ended. */
   leave(address: string): void {
     this.#sessions--;
     this.#counts.remove(address);
@@ -94,16 +95,16 @@ function described(page: ForeignPage): string {
   return page.unnamed === "JSONP" ? "of JSONP" : `that is ${page.unnamed} and unnamed`;
 }
 
-/** Whether an origin is in a list of exact ones, of `https://*.example.com` for any below it, or of `*` for all. */
+/** Whether a list allows an origin: entries are exact, `https://*.example.com` for subdomains, or `*`. */
 export function originIn(list: readonly string[], origin: string): boolean {
   return list.some((allowed) => {
-    const [before, after] = allowed.toLowerCase().split("*.", 2) as [string, string | undefined];
-    if (allowed === "*" || after === undefined) return allowed === "*" || before === origin.toLowerCase();
-    const below = origin.toLowerCase();
+    const [prefix, suffix] = allowed.toLowerCase().split("*.", 2) as [string, string | undefined];
+    if (allowed === "*" || suffix === undefined) return allowed === "*" || prefix === origin.toLowerCase();
+    const given = origin.toLowerCase();
     return (
-      below.startsWith(before) &&
-      below.endsWith(`.${after}`) &&
-      below.length > before.length + after.length + 1
+      given.startsWith(prefix) &&
+      given.endsWith(`.${suffix}`) &&
+      given.length > prefix.length + suffix.length + 1
     );
   });
 }

@@ -1,10 +1,10 @@
-/** Something that was received in part: a WebSocket message, the body of a post, a packet without its attachments. */
+/** Partially received data: a WebSocket message, the body of a POST, or a packet that lacks attachments. */
 export interface Unfinished {
-  /** Ends its connection, which frees the memory. */
+  /** Ends the connection, which frees the memory. */
   evict(): void;
 }
 
-/** What something unfinished takes, at most. */
+/** The most memory that unfinished data may take, and since when. */
 interface Held {
   bytes: number;
   /** In milliseconds of `performance.now()`. */
@@ -12,25 +12,25 @@ interface Held {
 }
 
 /**
- * Counts the memory of all that was received in part, and keeps it within one bound: beyond it the largest and
- * oldest is evicted first. What arrives whole costs nothing here.
+ * Counts the memory of all partially received data and keeps it within one limit. Beyond the limit, it evicts
+ * the largest and oldest first. Data that arrives whole costs nothing here.
  */
 export class InboundMemory {
   readonly #maxBytes: number;
   readonly #held = new Map<Unfinished, Held>();
   #bytes = 0;
 
-  /** @param maxBytes of all connections together */
+  /** @param maxBytes limit for all connections together */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Held now, by all connections together. */
+  /** Bytes that all connections together hold now. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Something holds so many bytes from now on; 0 once it is complete or its connection is gone. */
+  /** Sets how many bytes unfinished data holds: 0 once it is complete or its connection is gone. */
   hold(unfinished: Unfinished, bytes: number): void {
     const held = this.#held.get(unfinished);
     this.#bytes += bytes - (held?.bytes ?? 0);
@@ -42,7 +42,7 @@ export class InboundMemory {
 
   #evict(): void {
     const now = performance.now();
-    // A healthy client finishes within moments, so that age tells a hoarder from it.
+    // A healthy client finishes within moments, so age identifies a client that hoards memory.
     const weight = ({ bytes, since }: Held) => bytes * (now - since + 1_000);
     const worstFirst = [...this.#held].sort(([, a], [, b]) => weight(b) - weight(a));
     for (const [unfinished] of worstFirst) {

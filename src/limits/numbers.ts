@@ -1,63 +1,63 @@
 /*
- * Numbers that are no settings, and the arithmetic of limits: nothing here knows of sockets or clocks.
+ * Numbers that are not settings, and the arithmetic of the limits. Nothing here uses sockets or clocks.
  */
 
-/** The longest that a timer can wait: beyond this it fires at once. */
+/** The longest delay of a timer, in milliseconds. A timer with a longer delay fires at once. */
 export const longestTimerMs = 2 ** 31 - 1;
 
-/** How far two clocks may differ, in seconds, when a token's times are judged. */
+/** Clock skew that is tolerated when a token's times are checked, in seconds. */
 export const clockSkewSeconds = 5;
 
-/** The delay of the event loop beyond which the server says that it is not ready for more, in milliseconds. */
+/** Event loop delay above which the server reports that it is not ready, in milliseconds. */
 export const overloadDelayMs = 500;
 
-/** How many packets a second a connection may send beside its events, and those that are refused. */
+/** Packets that a connection may send per second in addition to its accepted and refused events. */
 export const sparePackets = 1_000;
 
 /**
- * TCP connections for so many sessions: a client that polls has two at times, and pages and operators come
- * beside the clients.
+ * TCP connections needed for a number of sessions: a polling client sometimes has two, and pages and
+ * operators need some as well.
  */
 export const tcpConnections = (sessions: number): number => 2 * sessions + 100;
 
-/** The time a client has to take an answer that is no answer to a poll, in milliseconds: more than a poller's. */
+/** How long a client has to take a response, in milliseconds. The response to a poll must be taken sooner. */
 export const answerTimeMs = (sendQueueAgeMs: number): number => Math.min(2 * sendQueueAgeMs, longestTimerMs);
 
-/** How often the same thing about the same address is logged, in milliseconds. */
+/** Shortest interval between two log lines about the same thing and the same address, in milliseconds. */
 export const logRepeatMs = 5_000;
 
-/** The length of a token beyond which it is not looked at, in characters. */
+/** Longest token that is examined at all, in characters. */
 export const longestTokenChars = 8_192;
 
-/** JSON may write a character as two surrogates, each escaped in six. */
+/** JSON may write one character as two surrogates, each of them escaped as six characters. */
 const longestEscape = 12;
 
-/** What an event may have beside its text, in characters: a room of 128, its name, an ack id, options. */
+/** Characters that an event may need besides its text: a room of 128, its name, an ack id, options. */
 const spareEventChars = 4_096;
 
-/** The head of a packet with binary parts, and a handshake with the rooms of the default, in characters. */
+/** Longest head of a packet with attachments, or handshake with the default `maxRooms`, in characters. */
 export const longestHeadChars = 65_536;
 
-/** A room of 128 characters, each a pair of surrogates or escaped with a backslash, in quotes and with a comma. */
+/** A room of 128 characters, each a surrogate pair or escaped with a backslash, plus quotes and a comma. */
 const longestRoomChars = 260;
 
-/** A handshake has a token and a name, too. */
+/** Characters for the token and the name in a handshake. */
 const spareHandshakeChars = 12_000;
 
-/** The longest handshake that names so many rooms, in characters. */
+/** The longest handshake that names `maxRooms` rooms, in characters. */
 export function longestHandshakeChars(maxRooms: number): number {
   return Math.max(spareHandshakeChars + longestRoomChars * maxRooms, longestHeadChars);
 }
 
-/** The length that an event needs at most, however its client escapes it, in characters. */
+/** The longest event with a text of `maxTextChars`, however the client escapes it, in characters. */
 export function longestEventChars(maxTextChars: number): number {
   return Math.max(longestEscape * maxTextChars + spareEventChars, longestHeadChars);
 }
 
-/** What JSON other than texts costs to parse, in times of a text of its length. */
+/** Cost of parsing JSON other than strings, relative to a string of the same length. */
 export const parseFactor = 8;
 
-/** What a connection may send at once after a silence, in bytes: as many texts as events, or a second's worth. */
+/** Bytes that a connection may send at once after being idle: one text per event, or a second's worth. */
 export function burstBytes(limits: {
   bytesPerSecond: number;
   eventsBurst: number;
@@ -66,7 +66,7 @@ export function burstBytes(limits: {
   return Math.max(limits.bytesPerSecond, limits.eventsBurst * limits.maxTextChars);
 }
 
-/** How many there are of each key; a key that has none is forgotten. */
+/** Counts per key. A key whose count drops to zero is removed. */
 export class Counts {
   readonly #counts = new Map<string, number>();
 
@@ -85,7 +85,7 @@ export class Counts {
   }
 }
 
-/** When each of so many goodbyes is due, in milliseconds from the first, for them to be spread over a time. */
+/** When each of `count` actions is due, in milliseconds after the first, to spread them over `overMs`. */
 export function spread(count: number, overMs: number): number[] {
   return Array.from({ length: count }, (_, n) => (n * overMs) / count);
 }

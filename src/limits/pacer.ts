@@ -2,130 +2,135 @@ import { nextTick } from "node:process";
 import { ByteRate, type ByteRateBounds } from "./byte-rate.ts";
 import type { Consumer, SlowConsumers } from "./slow-consumers.ts";
 
-/** A connection that sends packets, each of `length` bytes or characters. */
+/** A connection that sends packets. */
 export interface Producer<Packet> extends Consumer {
-  /** Whether it has not been closed, by either side. */
+  /** Whether neither side has closed the connection. */
   readonly isOpen: boolean;
-  /** Whether nothing more of it is to be handled. */
+  /** Whether no more packets of the connection are to be handled. */
   readonly isClosed: boolean;
+  /** The length of a packet, in bytes or characters. */
   lengthOf(packet: Packet): number;
   handle(packet: Packet): void;
-  /** Reads no more of it until {@link resume}. */
+  /** Stops reading from the connection until {@link resume}. */
   pause(): void;
   resume(): void;
 }
 
-/** What the events of one connection may cause to be sent in one turn of the event loop, in bytes. */
+/** Bytes that the events of one connection may cause to be sent in one event loop turn. */
 const connectionWorkBytes = 4_000_000;
 
-/** What all connections' events together may. */
+/** Bytes that the events of all connections may cause to be sent in one event loop turn. */
 const turnWorkBytes = 32_000_000;
 
-/** What each copy of a message costs beside its bytes. */
+/** Overhead of each copy of a message beyond its own bytes. */
 export const copyBytes = 64;
 
 /**
- * A connection waits for slow readers only if it sends much: beyond a burst and a rate, both parts of `sendQueueMaxBytes`.
- * Else one who reads slowly, with a friend who fills its backlog, could hold up whoever says a word in its rooms.
+ * A connection waits for slow readers only if it sends more than an allowance: a burst and a rate, both
+ * fractions of `sendQueueMaxBytes`. Otherwise a slow reader, with an accomplice who fills its backlog, could
+ * hold up every sender in its rooms.
  */
-const quietBurstPart = 1 / 16;
-const quietRatePart = 1 / 64;
+const allowanceBurstPart = 1 / 16;
+const allowanceRatePart = 1 / 64;
 
-/** The time for which a connection may wait for slow readers before what it sent is handled regardless. */
+/** How long a connection may wait for slow readers until its packets are handled anyway, in milliseconds. */
 const longestHoldMs = 5_000;
 
-/** While packets are short, so many of one chunk are handled before what they have caused is looked at. */
+/** If packets are short, this many of one chunk are handled before the pacer checks what they have caused. */
 const batchPackets = 8;
 const batchChars = 2_048;
 
-/** Packets of one connection that wait until the ones before them were handled. */
+/** Packets of one connection that wait until the earlier ones are handled. */
 class Inbox<Packet> {
   readonly packets: Packet[] = [];
+  /** Index of the next packet to handle. */
   next = 0;
-  /** Called once nothing waits any more. */
+  /** Called once no packet waits any more. */
   readonly idle: (() => void)[] = [];
-  /** When it first waited for a reader, in milliseconds of `performance.now()`. */
+  /** When the connection first waited for a reader, in milliseconds of `performance.now()`. */
   heldSince?: number;
 }
 
 /**
- * Handles the packets of each connection one after the other, and makes connections wait whose events cause more to be
- * sent than others can bear: until the next turn of the event loop once they have used up their share of this one, and
- * until a member of their rooms that is reading, or they themselves, have caught up. Nothing more is read of a connection that waits.
+ * Handles the packets of each connection in order, and applies backpressure to connections whose events cause
+ * too much to be sent. A connection that has used up its share of this event loop turn waits for the next
+ * turn. A connection that sends to a slow reader in its rooms, or is a slow reader itself, waits until that
+ * reader has caught up. Nothing is read from a connection that waits.
  */
 export class Pacer<Packet, P extends Producer<Packet>> {
-  /** What was sent so far, in bytes: each copy counts. Those who send add to it. */
+  /** Bytes sent so far, counting every copy. The code that sends adds to it. */
   workBytes = 0;
-  /** The same, but counted once for each room, as a member of all of them receives it. */
+  /** Bytes sent so far, but counted once per room, as a member of all these rooms receives them. */
   spokenBytes = 0;
   readonly #consumers: SlowConsumers<P>;
   readonly #maxHoldMs: number;
-  /** Connections with packets that wait, or that are held back. */
+  /** Connections that have waiting packets or are held back. */
   readonly #inboxes = new Map<P, Inbox<Packet>>();
-  /** The connection whose packets are being handled in this tick, how many, and their length. */
+  /** The connection whose packets are being handled in this tick, their number and their total length. */
   #busy: P | undefined;
   #batched = 0;
   #batchedChars = 0;
-  /** Whether the last of them has come since {@link settle} was put behind them. */
-  #isGrown = false;
-  /** What had been sent as the packet came. */
-  #packetStart = 0;
-  #spokenStart = 0;
+  /** Whether packets were added to this batch after {@link settle} was scheduled. */
+  #hasBatchGrown = false;
+  /** The counters when the first packet of this batch arrived. */
+  #workBytesBefore = 0;
+  #spokenBytesBefore = 0;
+  /** The counter at the start of this event loop turn. */
   #turnStart = 0;
-  /** What connections have caused in this turn; counted once the turn is a busy one. */
+  /** Bytes that each connection has caused to be sent in this turn; counted only in a busy turn. */
   readonly #caused = new Map<P, number>();
   #nextTurn: P[] = [];
-  /** Connections that have waited for this turn. */
+  /** Connections that waited for this turn. */
   #ready: P[] = [];
-  #endsTurn = false;
-  /** Connections that wait for a reader, by the reader. */
+  #isTurnEndScheduled = false;
+  /** Connections that wait for a reader, by reader. */
   readonly #waiting = new Map<P, P[]>();
   #timer: NodeJS.Timeout | undefined;
   #isOpen = true;
-  /** What connections have sent lately to rooms with slow readers. */
-  readonly #quiet = new WeakMap<P, ByteRate>();
-  readonly #quietBounds: ByteRateBounds;
+  /** How much each connection may still send to rooms with slow readers before it has to wait. */
+  readonly #allowances = new WeakMap<P, ByteRate>();
+  readonly #allowanceBounds: ByteRateBounds;
 
-  /** @param pingTimeoutMs a client that is held back hears from the server, and is heard, within that time */
+  /** @param pingTimeoutMs a connection is held back for half of it at most, so that heartbeats get through */
   constructor(consumers: SlowConsumers<P>, sendQueueMaxBytes: number, pingTimeoutMs: number) {
     this.#consumers = consumers;
-    this.#quietBounds = {
-      burstBytes: sendQueueMaxBytes * quietBurstPart,
-      bytesPerSecond: sendQueueMaxBytes * quietRatePart,
+    this.#allowanceBounds = {
+      burstBytes: sendQueueMaxBytes * allowanceBurstPart,
+      bytesPerSecond: sendQueueMaxBytes * allowanceRatePart,
     };
     this.#maxHoldMs = Math.min(longestHoldMs, pingTimeoutMs / 2);
     consumers.onCaughtUp = (reader) => this.#release(reader);
   }
 
-  /** A packet has come; it is handled at once unless something of its connection waits. */
+  /** Handles a received packet at once, or queues it if its connection has to wait. */
   receive(connection: P, packet: Packet): void {
     const inbox = this.#inboxes.size > 0 ? this.#inboxes.get(connection) : undefined;
     if (inbox) {
       inbox.packets.push(packet);
-      // It may have upgraded to another transport while it was held back.
+      // The connection may have upgraded while it was held back: its new transport must be paused too.
       if (this.#busy !== connection) this.#hold(connection);
     } else if (this.#busy === undefined ? !this.#isSpent : this.#fitsBatch(connection, packet))
       this.#handle(connection, packet);
     else {
       this.#inboxFor(connection).packets.push(packet);
-      // The busy one goes on by itself.
+      // The busy connection continues by itself.
       if (this.#busy !== connection) this.#waitForTurn(connection);
     }
   }
 
-  /** Calls back once all packets that came so far were handled; at once where none waits. */
+  /** Calls back once all packets received so far are handled; at once if none waits. */
   whenIdle(connection: P, done: () => void): void {
     const isBusy = this.#busy === connection || this.#inboxes.has(connection);
     if (isBusy) this.#inboxFor(connection).idle.push(done);
     else done();
   }
 
-  /** Nothing that was received waits to be handled. */
+  /** Whether no received packet waits to be handled. */
   get isIdle(): boolean {
     return this.#inboxes.size === 0;
   }
 
-  /** From now on nobody waits for readers. */
+  /** Releases all connections that wait for readers. From now on none waits. */
   close(): void {
     this.#isOpen = false;
     for (const reader of [...this.#waiting.keys()]) this.#release(reader);
@@ -145,60 +150,60 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     const isFirst = this.#busy === undefined;
     if (isFirst) {
       this.#busy = connection;
-      this.#packetStart = this.workBytes;
-      this.#spokenStart = this.spokenBytes;
+      this.#workBytesBefore = this.workBytes;
+      this.#spokenBytesBefore = this.spokenBytes;
       this.#batched = 0;
       this.#batchedChars = 0;
       this.#consumers.clearPressing();
     }
     this.#batched++;
     this.#batchedChars += connection.lengthOf(packet);
-    this.#isGrown = !isFirst;
+    this.#hasBatchGrown = !isFirst;
     try {
       connection.handle(packet);
     } finally {
-      // Socket.IO handles an event in the next tick; this comes right behind it.
+      // Socket.IO handles an event in the next tick; `settle` runs right after it.
       if (isFirst) nextTick(settle, this, connection);
     }
   }
 
-  /** Packets were handled: decides whether their connection may go on. */
+  /** Decides, after packets were handled, whether their connection may continue. */
   settle(connection: P): void {
-    if (this.#isGrown) {
-      // Behind the ticks of those that came later.
-      this.#isGrown = false;
+    if (this.#hasBatchGrown) {
+      // Run after the ticks of the packets that were added.
+      this.#hasBatchGrown = false;
       nextTick(settle, this, connection);
       return;
     }
     this.#busy = undefined;
-    const caused = this.workBytes - this.#packetStart;
-    if (caused > 0 && !this.#endsTurn) this.#endTurnLater();
+    const caused = this.workBytes - this.#workBytesBefore;
+    if (caused > 0 && !this.#isTurnEndScheduled) this.#endTurnLater();
     const hasSpentShare = caused > 0 && this.#hasSpentShare(connection, caused);
     const reader = this.#readerFor(connection);
     if (!reader || !this.#holdFor(connection, reader)) {
       if (hasSpentShare) this.#waitForTurn(connection);
-      else if (this.#inboxes.size > 0) this.#goOn(connection);
+      else if (this.#inboxes.size > 0) this.#handleNext(connection);
     }
-    if (this.#ready.length > 0) this.#goOnWithReady();
+    if (this.#ready.length > 0) this.#handleReady();
   }
 
-  /** The connection that has to catch up before another one goes on. */
+  /** The reader that has to catch up before the given connection may continue. */
   #readerFor(connection: P): P | undefined {
     if (this.#consumers.mustCatchUp(connection)) return connection;
     const reader = this.#consumers.takePressing();
     if (!reader) return undefined;
     const now = performance.now();
-    const quiet = this.#quiet.get(connection) ?? new ByteRate(this.#quietBounds, now);
-    this.#quiet.set(connection, quiet);
-    return quiet.take(this.spokenBytes - this.#spokenStart, now) > 0 ? reader : undefined;
+    const allowance = this.#allowances.get(connection) ?? new ByteRate(this.#allowanceBounds, now);
+    this.#allowances.set(connection, allowance);
+    return allowance.take(this.spokenBytes - this.#spokenBytesBefore, now) > 0 ? reader : undefined;
   }
 
-  /** Handles the next packet that waits, if there is one. */
-  #goOn(connection: P): void {
+  /** Handles the connection's next waiting packet, if any. */
+  #handleNext(connection: P): void {
     const inbox = this.#inboxes.get(connection);
     if (!inbox) return;
     const packet = inbox.packets[inbox.next];
-    if (!packet || connection.isClosed) this.#leave(connection, inbox);
+    if (!packet || connection.isClosed) this.#resume(connection, inbox);
     else if (this.#isSpent) this.#waitForTurn(connection);
     else {
       inbox.next++;
@@ -206,20 +211,20 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     }
   }
 
-  /** Nothing of a connection waits any more. */
-  #leave(connection: P, inbox: Inbox<Packet>): void {
+  /** Reads again from a connection that has no waiting packets any more. */
+  #resume(connection: P, inbox: Inbox<Packet>): void {
     this.#inboxes.delete(connection);
     connection.resume();
     for (const done of inbox.idle) done();
   }
 
-  /** Handles packets of connections whose turn has come, until one of them is to be settled. */
-  #goOnWithReady(): void {
-    while (this.#busy === undefined && this.#ready.length > 0) this.#goOn(this.#ready.shift() as P);
+  /** Handles packets of connections whose turn has come, until one of them has to be settled. */
+  #handleReady(): void {
+    while (this.#busy === undefined && this.#ready.length > 0) this.#handleNext(this.#ready.shift() as P);
   }
 
   #hasSpentShare(connection: P, caused: number): boolean {
-    // While the turn is quiet no connection can have used up its share.
+    // In a lightly loaded turn, no connection can have used up its share.
     if (this.workBytes - this.#turnStart < connectionWorkBytes / 4) return false;
     const sum = (this.#caused.get(connection) ?? 0) + caused;
     this.#caused.set(connection, sum);
@@ -234,7 +239,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     return inbox;
   }
 
-  /** Makes a connection wait, and reads no more of it. */
+  /** Makes a connection wait and stops reading from it. */
   #hold(connection: P): Inbox<Packet> {
     const inbox = this.#inboxFor(connection);
     connection.pause();
@@ -244,25 +249,29 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   #waitForTurn(connection: P): void {
     this.#hold(connection);
     this.#nextTurn.push(connection);
-    if (!this.#endsTurn) this.#endTurnLater();
+    if (!this.#isTurnEndScheduled) this.#endTurnLater();
   }
 
   #endTurnLater(): void {
-    this.#endsTurn = true;
+    this.#isTurnEndScheduled = true;
     setImmediate(() => this.#endTurn());
   }
 
-  /** Behind the flush of all send queues. */
+  /** Runs after all send queues were flushed. */
   #endTurn(): void {
-    this.#endsTurn = false;
+    this.#isTurnEndScheduled = false;
     this.#turnStart = this.workBytes;
     this.#caused.clear();
     this.#ready = this.#ready.length > 0 ? [...this.#ready, ...this.#nextTurn] : this.#nextTurn;
     this.#nextTurn = [];
-    this.#goOnWithReady();
+    this.#handleReady();
   }
 
-  /** @returns false if the connection has waited long enough */
+  /**
+   * Makes a connection wait for a reader.
+   *
+   * @returns false if the connection need not wait, or has waited long enough
+   */
   #holdFor(connection: P, reader: P): boolean {
     if (!this.#isOpen || !connection.isOpen) return false;
     const now = performance.now();
@@ -272,24 +281,24 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     const others = this.#waiting.get(reader);
     if (others) others.push(connection);
     else this.#waiting.set(reader, [connection]);
-    this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
+    this.#timer ??= setInterval(() => this.#checkWaiting(), checkMs).unref();
     return true;
   }
 
-  /** Releases those who have waited long enough, or for a reader that has stopped reading. */
-  #look(): void {
+  /** Releases connections that have waited long enough, or whose reader has caught up or stopped reading. */
+  #checkWaiting(): void {
     const now = performance.now();
     for (const [reader, connections] of this.#waiting) {
-      const isLate = (connection: P) =>
+      const isOverdue = (connection: P) =>
         !connection.isOpen ||
         (connection !== reader && now - (this.#inboxes.get(connection)?.heldSince ?? 0) > this.#maxHoldMs);
       const waitsForItself = connections.includes(reader);
-      // Its heartbeat is not read meanwhile, but it takes what it was sent.
+      // The server does not read its heartbeats meanwhile, but the client reads what it was sent.
       if (waitsForItself) reader.keepAlive();
       const isFarBehind = waitsForItself
         ? this.#consumers.mustCatchUp(reader)
         : this.#consumers.isPressing(reader);
-      if (!isFarBehind || connections.some(isLate)) this.#release(reader);
+      if (!isFarBehind || connections.some(isOverdue)) this.#release(reader);
     }
     if (this.#waiting.size > 0) return;
     clearInterval(this.#timer);
@@ -307,7 +316,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   }
 }
 
-const lookMs = 100;
+const checkMs = 100;
 
 function settle<Packet, P extends Producer<Packet>>(pacer: Pacer<Packet, P>, connection: P): void {
   pacer.settle(connection);

@@ -1,6 +1,6 @@
 import { ClientError } from "../errors.ts";
 
-/** What is remembered of a connection for its rate limit. */
+/** A connection, as far as its rate limit is concerned. */
 export interface RateLimited {
   /** Undefined until its first event. */
   bucket: Bucket | undefined;
@@ -8,14 +8,14 @@ export interface RateLimited {
   close(reason: "rate limited"): void;
 }
 
-/** Limits the events of each connection, of all its namespaces together, by a token bucket. */
+/** Limits the events of each connection, across all its namespaces, with a token bucket. */
 export class RateLimiter {
   readonly #perSecond: number;
   readonly #burst: number;
 
   /**
    * @param perSecond the sustained rate of events
-   * @param burst the events that a connection may send at once after a silence
+   * @param burst the number of events that a connection may send at once after being idle
    */
   constructor(perSecond: number, burst: number) {
     this.#perSecond = perSecond;
@@ -23,9 +23,9 @@ export class RateLimiter {
   }
 
   /**
-   * Counts an event. A connection that keeps sending after it was refused is closed.
+   * Counts an event. A connection that keeps sending after refusals is closed.
    *
-   * @param now milliseconds, as of `performance.now()`
+   * @param now milliseconds, as from `performance.now()`
    * @throws {ClientError} `rate_limited`
    */
   take(connection: RateLimited, now: number): void {
@@ -36,32 +36,32 @@ export class RateLimiter {
     if (isFinal) connection.close("rate limited");
     throw new ClientError(
       "rate_limited",
-      `One connection may send ${this.#perSecond} events a second, and ${this.#burst} after a silence.`,
+      `One connection may send ${this.#perSecond} events a second, and ${this.#burst} after being idle.`,
       isFinal ? undefined : retryAfterMs,
     );
   }
 }
 
 /**
- * The token bucket of one connection, and a second one for the server's patience: a connection that keeps sending
- * at more than twice the rate although it is refused uses that up.
+ * The token bucket of one connection, and a second one for the server's patience. A connection that keeps
+ * sending at more than twice the rate despite refusals uses up the second one.
  */
 export class Bucket {
   #tokens: number;
   #patience: number;
-  #at: number;
+  #updatedAt: number;
 
-  /** @param now milliseconds, of any clock that is never set back */
+  /** @param now milliseconds, by any clock that never goes backwards */
   constructor(burst: number, now: number) {
     this.#tokens = burst;
     this.#patience = burst;
-    this.#at = now;
+    this.#updatedAt = now;
   }
 
-  /** @returns 0 if there was a token, else the milliseconds until there is one; Infinity if patience is used up */
+  /** @returns 0 if there was a token, else milliseconds until the next; Infinity if patience is used up */
   take(perSecond: number, burst: number, now: number): number {
-    const gained = ((now - this.#at) * perSecond) / 1_000;
-    this.#at = now;
+    const gained = ((now - this.#updatedAt) * perSecond) / 1_000;
+    this.#updatedAt = now;
     this.#tokens = Math.min(burst, this.#tokens + gained);
     this.#patience = Math.min(burst, this.#patience + gained);
     if (this.#tokens >= 1) {
