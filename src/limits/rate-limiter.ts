@@ -36,7 +36,7 @@ export class RateLimiter {
     if (isFinal) connection.close("rate limited");
     throw new ClientError(
       "rate_limited",
-      `One connection may send ${this.#perSecond} events a second, and ${this.#burst} after being idle.`,
+      `One connection may send ${this.#perSecond} events a second, and ${this.#burst} after a silence.`,
       isFinal ? undefined : retryAfterMs,
     );
   }
