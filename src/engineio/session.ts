@@ -61,7 +61,10 @@ export type EngineSocket = SocketInternals & { server: Shared };
 const sessions = new WeakMap<object, Session>();
 
 /** The session of a connection of this engine. */
-export const sessionOf = (connection: object): Session => sessions.get(connection) as Session;
+export function sessionOf(connection: object): Session {
+  const { transport } = connection as { transport?: Partial<SessionTransport> };
+  return transport?.session ?? (sessions.get(connection) as Session);
+}
 
 /** One client's Engine.IO session, on any transport, with all the state that roomcast keeps about it. */
 export class Session implements Producer<InboundPacket> {
@@ -94,8 +97,8 @@ export class Session implements Producer<InboundPacket> {
     this.shared = connection.server;
     const { request } = connection;
     this.request = request instanceof ReducedRequest ? request : new ReducedRequest(request);
-    sessions.set(connection, this);
     if (this.transport) this.transport.session = this;
+    else sessions.set(connection, this);
   }
 
   /** Undefined for the stock transport, which is used if WebSockets are compressed. */

@@ -1,5 +1,5 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
-import { Broadcast, type FastSocket, type Packet } from "./broadcast.ts";
+import { broadcast, type FastSocket, type Packet } from "./broadcast.ts";
 import type { AdapterInternals } from "./internals.ts";
 
 /**
@@ -15,15 +15,16 @@ export class FastAdapter extends Adapter {
   }
 
   #broadcastText(packet: Packet, text: string, options: BroadcastOptions): void {
-    const broadcast = new Broadcast(packet, text);
     const sockets: Map<string, FastSocket> = this.nsp.sockets;
     const [room] = options.rooms as Set<string>;
-    // A copy, because a listener for outgoing packets may change the room's members.
-    for (const id of [...(this.rooms.get(room as string) ?? [])]) {
-      const socket = sockets.get(id);
-      if (socket && this.rooms.get(room as string)?.has(id)) broadcast.sendTo(socket);
-    }
-    broadcast.end();
+    const isMember = ({ id }: FastSocket) => this.rooms.get(room as string)?.has(id) === true;
+    const members = [...(this.rooms.get(room as string) ?? [])].flatMap((id) => sockets.get(id) ?? []);
+    broadcast(
+      packet,
+      text,
+      members.map((socket) => ({ socket })),
+      isMember,
+    );
   }
 
   /** The encoded packet, if it is a single text for all members of one room. */

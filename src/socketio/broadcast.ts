@@ -11,49 +11,44 @@ export type Packet = Parameters<Adapter["broadcast"]>[0];
 /** A socket whose connection belongs to roomcast's engine. */
 export type FastSocket = IOSocketInternals & { client: { conn: EngineSocket } };
 
+/** A member of a room that is reached through a socket. */
+export interface Recipient {
+  readonly socket: FastSocket;
+}
+
 /**
- * A packet for many sockets. It is encoded and framed once, and put directly into their send queues if that
- * is safe.
+ * Sends a packet to many sockets. It is encoded and framed once, and put directly into their send queues if that is
+ * safe. Each copy is charged to the connection whose event is being handled.
+ *
+ * @param text the packet as Socket.IO encodes it
+ * @param isRecipient asked for each recipient before it is sent its copy: a listener for outgoing packets may have
+ * changed who is one
  */
-export class Broadcast {
-  readonly #packet: Packet;
-  readonly #encoded: string[];
-  readonly #frame: Buffer;
-  #preEncoded: { wsPreEncodedFrame: Buffer[] } | undefined;
-  #copies = 0;
-  #pacer: Shared["pacer"] | undefined;
-  #workBytes = 0;
-
-  /** @param text the packet as Socket.IO encodes it */
-  constructor(packet: Packet, text: string) {
-    this.#packet = packet;
-    this.#encoded = [text];
-    this.#frame = frame(`4${text}`);
-  }
-
-  sendTo(socket: FastSocket): void {
+export function broadcast(
+  packet: Packet,
+  text: string,
+  recipients: readonly Recipient[],
+  isRecipient?: (socket: FastSocket) => boolean,
+): void {
+  const encoded = [text];
+  const framed = frame(`4${text}`);
+  let preEncoded: { wsPreEncodedFrame: Buffer[] } | undefined;
+  // Socket.IO's stock engine, on which the tests also run, has no pacer.
+  const pacer = recipients[0]?.socket.client.conn.server.pacer as Shared["pacer"] | undefined;
+  const workBytes = (pacer?.workBytes ?? 0) + recipients.length * (framed.length + copyBytes);
+  for (const { socket } of recipients) {
+    if (isRecipient?.(socket) === false) continue;
+    socket.notifyOutgoingListeners(packet);
     const { client } = socket;
-    if (this.#copies++ === 0) this.#begin(client.conn);
-    socket.notifyOutgoingListeners(this.#packet);
     const queue = sendQueueOf(client.conn);
-    if (queue) queue.push(this.#frame);
-    else if (client.conn.transport.name === "polling") client.writeToEngine(this.#encoded, {});
+    if (queue) queue.push(framed);
+    else if (client.conn.transport.name === "polling") client.writeToEngine(encoded, {});
     else {
-      this.#preEncoded ??= { wsPreEncodedFrame: [ownMemory(this.#frame)] };
-      client.writeToEngine(this.#encoded, this.#preEncoded);
+      preEncoded ??= { wsPreEncodedFrame: [ownMemory(framed)] };
+      client.writeToEngine(encoded, preEncoded);
     }
   }
-
-  /** Charges each copy once, by either path, to the connection whose event is being handled. */
-  end(): void {
-    if (!this.#pacer) return;
-    this.#pacer.workBytes = this.#workBytes + this.#copies * (this.#frame.length + copyBytes);
-    this.#pacer.spokenBytes += this.#frame.length;
-  }
-
-  /** The tests also run Socket.IO's stock engine, which has no pacer. */
-  #begin({ server: { pacer } }: EngineSocket): void {
-    this.#pacer = pacer as Shared["pacer"] | undefined;
-    this.#workBytes = this.#pacer?.workBytes ?? 0;
-  }
+  if (!pacer) return;
+  pacer.workBytes = workBytes;
+  pacer.spokenBytes += framed.length;
 }

@@ -5,7 +5,7 @@ import type { Dispatcher } from "../namespaces/dispatcher.ts";
 import { type Admission, Member, type Session } from "../namespaces/member.ts";
 import type { Message, ServerEvents } from "../protocol.ts";
 import type { Gateway } from "../rooms/connection.ts";
-import { Broadcast, type FastSocket } from "./broadcast.ts";
+import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { encodeRes } from "./encode.ts";
@@ -60,7 +60,6 @@ export class SocketIOGateway implements Gateway {
   readonly #prefix: string;
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
-  readonly #admissions = new WeakMap<SocketIOClient, Admission>();
   /** The clients whose handshake is being verified. */
   readonly #pending = new Set<string>();
 
@@ -74,9 +73,7 @@ export class SocketIOGateway implements Gateway {
 
   deliver(members: readonly SocketIOMember[], message: Message): void {
     const packet = { type: PacketType.EVENT, data: ["res", message] };
-    const broadcast = new Broadcast(packet, this.#prefix + encodeRes(message));
-    for (const { socket } of members) broadcast.sendTo(socket as unknown as FastSocket);
-    broadcast.end();
+    broadcast(packet, this.#prefix + encodeRes(message), members as unknown as readonly Recipient[]);
   }
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
@@ -94,7 +91,7 @@ export class SocketIOGateway implements Gateway {
       connectionIdOf(socket),
       handshakeOf(socket),
       (admission) => {
-        this.#admissions.set(socket, admission);
+        socket.data = admission;
         // No longer needed. Socket.IO would keep it, however large, as long as the connection.
         socket.handshake.auth = {};
         next();
@@ -110,7 +107,7 @@ export class SocketIOGateway implements Gateway {
   }
 
   #connect(socket: SocketIOClient): void {
-    const admission = this.#admissions.get(socket) as Admission;
+    const admission: Admission = socket.data;
     const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
     // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
     // 40,000 of them overflow it.
@@ -122,19 +119,29 @@ export class SocketIOGateway implements Gateway {
       this.#dispatcher.dispatch(member, { event, args, ack });
     });
     trim(socket as unknown as IOSocketInternals, "fns");
-    socket.on("disconnect", (reason, description) => {
-      const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
-      this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
-      this.#options.empty.left(socket);
-    });
+    socket.data = member;
+    socket.on("disconnect", onDisconnect);
     const { transport, protocol } = member;
     this.#dispatcher.connect(member, admission, { transport, protocol });
+  }
+
+  disconnect(member: SocketIOMember, reason: string, description: unknown): void {
+    const { socket } = member;
+    const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
+    this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
+    this.#options.empty.left(socket);
   }
 
   #reasonOf(reason: string, description: unknown): string {
     if (isTooLarge(description)) return "packet too large";
     return reason === "forced close" && this.#options.isShuttingDown() ? "server shutting down" : reason;
   }
+}
+
+/** One listener for all sockets, which saves memory: a closure for each would stay as long as its connection. */
+function onDisconnect(this: SocketIOClient, reason: string, description: unknown): void {
+  const member: SocketIOMember = this.data;
+  member.gateway.disconnect(member, reason, description);
 }
 
 /** Whether a connection ended because its client sent a packet that is too large. */
