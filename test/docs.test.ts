@@ -86,7 +86,7 @@ describe("tables", () => {
     }
   });
 
-  test("every flag that is mentioned exists", () => {
+  test("every mentioned flag exists", () => {
     const flags = new Set(["help", "version", ...settingRows.map(({ flag }) => flag)]);
     // Flags of npm, Node.js and the development scripts.
     for (const other of ["omit", "import", "test", "test-force-exit", "seconds", "seed"]) flags.add(other);
@@ -113,7 +113,7 @@ describe("pages", () => {
     }
   });
 
-  test("every internal link leads to a page, and every fragment to a heading of it", async (t) => {
+  test("every internal link leads to a page and every fragment to one of its headings", async (t) => {
     const { url } = await startServer(t);
     const loaded = new Map<string, string>();
     const load = async (path: string) => {

@@ -24,7 +24,7 @@ const isFunction = (value: unknown) => typeof value === "function";
 const isResponse = (value: unknown) => value instanceof ServerResponse;
 const isArray = Array.isArray;
 
-/** Every field in internals.ts, by its name, and whether a live connection still has it. */
+/** Every field that the internals.ts files use, by name, with a check that a live connection still has it. */
 const internals: Record<string, (live: { io: Server; websocket: Untyped; polling: Untyped }) => unknown> = {
   "engine.io Server#createTransport is called": ({ websocket }) =>
     websocket.conn.transport instanceof WebSocketTransport,
@@ -38,7 +38,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Server#clients": ({ io, websocket: { conn } }) => clientsOf(io.engine)[conn.id] === conn,
   "engine.io request._query": ({ websocket: { conn } }) => conn.request._query.transport === "websocket",
   "engine.io request.websocket": ({ websocket: { conn } }) => isFunction(conn.transport.socket.terminate),
-  "engine.io Server#handshake makes the request that a connection keeps": ({ websocket: { conn } }) =>
+  "engine.io Server#handshake creates the request that a connection keeps": ({ websocket: { conn } }) =>
     conn.request instanceof ReducedRequest,
   "engine.io Socket#id": ({ websocket: { conn } }) => typeof conn.id === "string",
   "engine.io Socket#request": ({ websocket: { conn } }) => typeof conn.request.url === "string",
@@ -95,7 +95,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io-parser Decoder#emitReserved": () => isFunction(Reflect.get(Decoder.prototype, "emitReserved")),
 };
 
-test(`Node ${process.version} with engine.io and socket.io has every internal that is used`, async (t) => {
+test(`Node ${process.version}, engine.io and socket.io have every internal that roomcast uses`, async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   client(t, url);
@@ -104,7 +104,7 @@ test(`Node ${process.version} with engine.io and socket.io has every internal th
   const session = await openPolling(url, "", 3);
   const [polling] = await opened;
   const poll = new AbortController();
-  // The first poll takes what is there already, the second waits.
+  // The first poll reads what is queued already, the second one waits.
   await (await fetch(session)).text();
   const waiting = fetch(session, { signal: poll.signal }).catch(() => {});
   await until(() => assert.ok(isResponse(polling.transport.res)));
@@ -123,7 +123,7 @@ test(`Node ${process.version} with engine.io and socket.io has every internal th
   await waiting;
 });
 
-test("Engine.IO forgets a session by its only listener, which one of ours replaces", async (t) => {
+test("Engine.IO removes a session in its only close listener, which roomcast replaces", async (t) => {
   const { io, url } = await startEngine(t, "stock");
   const opened = next(io.engine, "connection");
   const listeners: number[] = [];
@@ -136,7 +136,7 @@ test("Engine.IO forgets a session by its only listener, which one of ours replac
   await until(() => assert.deepEqual([server.clientsCount, Object.keys(clientsOf(server))], [0, []]));
 });
 
-test("no array of listeners is replaced: each close is announced to all listeners of a session", async (t) => {
+test("emits close to all listeners of a session", async (t) => {
   const { url, app } = await startServer(t);
   const opened = next(app.roomcast.io.engine, "connection");
   const raw = await openRaw(t, url);
@@ -149,7 +149,7 @@ test("no array of listeners is replaced: each close is announced to all listener
 
 for (const eio of [3, 4]) {
   for (const way of ways) {
-    test(`a lost connection is noticed: ${way}, Engine.IO ${eio}`, async (t) => {
+    test(`detects a lost connection: ${way}, Engine.IO ${eio}`, async (t) => {
       const { url, app } = await startServer(t);
       const ann = await connect(t, url, { query: { userId: "ann", room: "hall" } });
       const bob = await enterBy(t, url, way, eio, "userId=bob&room=hall");

@@ -9,7 +9,7 @@ import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-/** A server whose rooms, members, timers and listeners can be counted. */
+/** Starts a server. @returns its URL and a function that counts its rooms, members, timers and listeners */
 async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
   const { url, app } = await startServer(t, options);
   const { io } = app.roomcast;
@@ -32,7 +32,7 @@ async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
   return { url, count };
 }
 
-test("2,000 connections opened and dropped leave nothing behind", async (t) => {
+test("2,000 dropped connections leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 2_000; i += 100) {
@@ -46,7 +46,7 @@ test("2,000 connections opened and dropped leave nothing behind", async (t) => {
   await until(() => assert.deepEqual(count(), before));
 });
 
-test("clients that ask twice for a namespace before they were answered leave nothing behind", async (t) => {
+test("clients that repeat CONNECT before the server replies leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 20; i++) {
@@ -56,7 +56,7 @@ test("clients that ask twice for a namespace before they were answered leave not
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("polling clients that end their session leave nothing behind", async (t) => {
+test("polling sessions closed by their clients leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 50; i++) {
@@ -67,7 +67,7 @@ test("polling clients that end their session leave nothing behind", async (t) =>
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("100 joins of one room at once count 100 members, and none when they are gone", async (t) => {
+test("100 concurrent joins of a room count 100 members, and none remain after the clients disconnect", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   const members = await Promise.all(Array.from({ length: 100 }, () => connect(t, url)));
@@ -83,7 +83,7 @@ test("100 joins of one room at once count 100 members, and none when they are go
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("one connection in 200 rooms, joined and left and joined and dropped, leaves nothing behind", async (t) => {
+test("a connection that joins, leaves and rejoins 200 rooms, then drops, leaves nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   const ann = await enter(t, url, "ann", "lobby");
@@ -97,7 +97,7 @@ test("one connection in 200 rooms, joined and left and joined and dropped, leave
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("those who come with a token, and those turned away, leave no timer behind", async (t) => {
+test("clients accepted with a token and clients refused without one leave no timer behind", async (t) => {
   const authSecret = "a secret of no less than 32 characters";
   const { url, count } = await startCounted(t, { authSecret, handlerTimeoutMs: 3_600_000 });
   const before = count();

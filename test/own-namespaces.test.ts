@@ -6,12 +6,12 @@ import { connect, next, client as startClient } from "./support/client.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { authSecret, now, token } from "./support/tokens.ts";
 
-/** A client whose events are the application's. */
+/** Creates a client typed for an application's own events. */
 const client = (...options: Parameters<typeof startClient>) => startClient(...options) as unknown as Socket;
 
 type IO = RunningServer["app"]["roomcast"]["io"];
 
-/** Serves what each test says on the namespace `/game`, and on those that a pattern makes. */
+/** Starts a server whose application handles `move` on `/game`, `/status` and a pattern of namespaces. */
 function startGame(t: Parameters<typeof startServer>[0], options: RoomcastOptions, heard: unknown[] = []) {
   const serve = (io: IO, name: string | RegExp) =>
     io.of(name as string).on("connection", (socket) => {
@@ -44,7 +44,7 @@ test("an application's namespaces require a token where tokens are required, unl
   assert.equal(await client(t, `${url}/status`).emitWithAck("move", "e4"), "undefined moved to e4");
 });
 
-test("middleware of the application does not see who has no token", async (t) => {
+test("the application's middleware does not run for clients without a token", async (t) => {
   const seen: unknown[] = [];
   const { url } = await startServer(
     t,
@@ -66,7 +66,7 @@ test("middleware of the application does not see who has no token", async (t) =>
   assert.deepEqual(seen, ["ann", "ann"]);
 });
 
-test("events on an application's namespaces count for the rate limit of the connection", async (t) => {
+test("events on an application's namespaces count towards the connection's rate limit", async (t) => {
   const heard: unknown[] = [];
   const { url, app } = await startGame(t, { eventsPerSecond: 1, eventsBurst: 5 }, heard);
   for (const name of ["/game", "/table-7"]) {
@@ -89,7 +89,7 @@ test("events on an application's namespaces count for the rate limit of the conn
   assert.match(await app.roomcast.metrics.metrics(), /roomcast_endings_total\{reason="rate limited"\} 2/);
 });
 
-test("a socket in an application's namespace is disconnected with its token, unless a new one was sent", async (t) => {
+test("a socket in an application's namespace is disconnected when its token expires, unless it is renewed", async (t) => {
   const { url } = await startGame(t, { authSecret, authGraceMs: 600 });
   const auth = { token: await token({ sub: "ann", exp: now() - 4 }) };
   const forgetful = client(t, `${url}/game`, { auth, forceNew: true });

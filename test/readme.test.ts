@@ -11,7 +11,7 @@ const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.ur
 const readme = read("README.md");
 const all = (pattern: RegExp) => [...readme.matchAll(pattern)].map(([, match = ""]) => match);
 
-test("the README's links lead to files, and their fragments to headings", () => {
+test("the README's links lead to files and their fragments to headings", () => {
   for (const link of all(/\]\(([^)]+)\)/g)) {
     const [path = "", id] = link.split("#");
     assert.ok(existsSync(new URL(`../${path}`, import.meta.url)), link);
@@ -23,7 +23,7 @@ test("the README's links lead to files, and their fragments to headings", () => 
   }
 });
 
-test("the README's events are the events", () => {
+test("the README lists exactly the events that exist", () => {
   const [, section = ""] = readme.split("\n## Events\n");
   const [table = ""] = section.split("\n## ");
   const events = [...table.matchAll(/^\| `([^`]+)`/gm)].map(([, event]) => event);
@@ -37,7 +37,7 @@ test("the README's flags exist", () => {
   for (const flag of all(/`--([a-z-]+)/g)) assert.ok(flags.has(flag), flag);
 });
 
-test("the README's versions of Node are those that are tested", () => {
+test("the README names exactly the Node versions that are tested", () => {
   const [first, ...rest] = nodeVersions;
   const { engines } = JSON.parse(read("package.json"));
   const [, least] = engines.node.match(/^>=(\d+\.\d+)$/);
@@ -45,7 +45,7 @@ test("the README's versions of Node are those that are tested", () => {
   assert.ok(readme.replaceAll("\n", " ").includes(versions), versions);
 });
 
-test("the README's pictures are in the repository, but not among what is served", () => {
+test("the README's pictures are in the repository but are not served", () => {
   const pictures = [...readme.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, path = ""]) => path);
   assert.ok(pictures.length > 0);
   for (const path of pictures) {

@@ -6,7 +6,7 @@ import type { Acked, ChatEvents, Failure, Membership, Receipt, ServerEvents } fr
 import { client, next } from "./support/client.ts";
 import { startServer } from "./support/server.ts";
 
-/** True only where the two types are the same; `any` is the same as nothing but `any`. */
+/** True only if the two types are identical; `any` is identical only to `any`. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
 const typed = <_Same extends true>(): void => {};

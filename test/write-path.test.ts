@@ -15,7 +15,7 @@ import { until } from "./support/until.ts";
 
 const strange = ["", "plain", '"\\\n', "\u0000\u001f", "\u2028\u2029", "\ud800", "👋", "__proto__", "<b>"];
 
-test("a message is encoded as JSON.stringify would", () => {
+test("encodes a message exactly as JSON.stringify does", () => {
   for (const text of strange) {
     const message: Message = {
       id: "0mwpnxg8j0000005557617b",
@@ -31,7 +31,7 @@ test("a message is encoded as JSON.stringify would", () => {
   }
 });
 
-test("a packet is decoded as the stock decoder would, or refused as it would", () => {
+test("decodes or refuses a packet exactly as the stock decoder does", () => {
   const texts = [
     '2["join","lobby"]',
     '27["join","lobby"]',
@@ -83,7 +83,7 @@ test("a packet is decoded as the stock decoder would, or refused as it would", (
   }
 });
 
-test("frames of every length class are what a WebSocket client reads", async (t) => {
+test("writes frames of every length class that a WebSocket client can read", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
@@ -97,7 +97,7 @@ test("frames of every length class are what a WebSocket client reads", async (t)
   assert.deepEqual(headers, [2, 4, 4, 10]);
 });
 
-describe("what an application may listen for on a connection is told:", () => {
+describe("emits the events that an application may listen for on a connection:", () => {
   test("flush, drain and packetCreate for each packet", async (t) => {
     const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
@@ -117,7 +117,7 @@ describe("what an application may listen for on a connection is told:", () => {
   });
 
   for (const method of ["on", "addListener", "once", "prependListener", "prependOnceListener"]) {
-    test(`each of them that was added by ${method}, on a connection and on the server`, async (t) => {
+    test(`to listeners added by ${method}, on a connection and on the server`, async (t) => {
       const { io, url } = await startEngine(t, "fast");
       const arrived = next(io, "connection");
       const socket = client(t, url);
@@ -137,7 +137,7 @@ describe("what an application may listen for on a connection is told:", () => {
     });
   }
 
-  test("and a callback when its packet was written", async (t) => {
+  test("and calls a callback when its packet was written", async (t) => {
     const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
     client(t, url);
@@ -154,7 +154,7 @@ describe("what an application may listen for on a connection is told:", () => {
   });
 });
 
-test("volatile packets are heard by who reads, and dropped for who is backed up", async (t) => {
+test("drops volatile packets only for backed-up clients", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const connection = next(io, "connection");
   const raw = await openRaw(t, url);
@@ -182,7 +182,7 @@ test("volatile packets are heard by who reads, and dropped for who is backed up"
 });
 
 for (const end of ["disconnect", "close"] as const) {
-  test(`what was sent in the turn of a ${end} is heard before it`, async (t) => {
+  test(`packets sent in the same turn as a ${end} arrive before it`, async (t) => {
     const { io, url } = await startEngine(t, "fast");
     const arrived = next(io, "connection");
     const socket = client(t, url);
@@ -199,7 +199,7 @@ for (const end of ["disconnect", "close"] as const) {
   });
 }
 
-test("what is sent while a connection upgrades keeps its order", async (t) => {
+test("packets sent during an upgrade keep their order", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url, { transports: ["polling", "websocket"] });
@@ -214,7 +214,7 @@ test("what is sent while a connection upgrades keeps its order", async (t) => {
     if (going) setImmediate(talk);
   };
   const upgraded = next(server.conn, "upgrade");
-  // Before Engine.IO has flushed to the new transport what it kept during the change.
+  // Sent before Engine.IO flushes to the new transport what it queued during the upgrade.
   server.conn.once("upgrade", say);
   talk();
   await upgraded;
@@ -227,7 +227,7 @@ test("what is sent while a connection upgrades keeps its order", async (t) => {
   );
 });
 
-test("one who was disconnected from a namespace hears nothing more of it on the same connection", async (t) => {
+test("a socket disconnected from a namespace receives nothing more from it on the same connection", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   io.of("/other");
   const arrived = next(io, "connection");
@@ -245,7 +245,7 @@ test("one who was disconnected from a namespace hears nothing more of it on the 
   assert.ok(!raw.frames.some((received) => received.includes("second")));
 });
 
-test("binary data of every kind arrives whole, alone and to a room", async (t) => {
+test("delivers every kind of binary data intact, to one socket and to a room", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
@@ -272,7 +272,7 @@ test("binary data of every kind arrives whole, alone and to a room", async (t) =
   }
 });
 
-test("a small message that waits keeps no more than itself", async (t) => {
+test("a queued small message retains no buffer larger than itself", async (t) => {
   const { url, app } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const raw = await connectRaw(t, url, "room=lobby");
@@ -287,7 +287,7 @@ test("a small message that waits keeps no more than itself", async (t) => {
   assert.equal(kept?.buffer.byteLength, kept?.length);
 });
 
-test("a callback is called for a large packet and for one written without options", async (t) => {
+test("calls the callbacks of a large packet and of one written without options", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   client(t, url);
@@ -296,7 +296,7 @@ test("a callback is called for a large packet and for one written without option
   await new Promise<void>((resolve) => conn.write('2["res","small"]', resolve));
 });
 
-test("one who reads is not ended for a single large packet, nor is one who pings let pile up answers", async (t) => {
+test("keeps a reading client despite a large packet, but ends one that pings without reading the pongs", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   const socket = client(t, url);
@@ -318,7 +318,7 @@ test("one who reads is not ended for a single large packet, nor is one who pings
   await gone;
 });
 
-test("a member that a listener takes out of the room does not hear what is being sent", async (t) => {
+test("a member removed from the room by a listener does not receive the packet being sent", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   const sockets = [];
   const heard: string[] = [];
@@ -336,7 +336,7 @@ test("a member that a listener takes out of the room does not hear what is being
   assert.deepEqual(heard, ["first"]);
 });
 
-test("an adapter of the application's own hears what is said in rooms", async (t) => {
+test("messages are delivered with an application's own adapter", async (t) => {
   const { url, app } = await startServer(t);
   app.roomcast.io.adapter(class extends Adapter {} as never);
   const ann = await enter(t, url, "ann", "lobby");
@@ -344,7 +344,7 @@ test("an adapter of the application's own hears what is said in rooms", async (t
   await ann.hears("<= over another adapter");
 });
 
-test("what an application put on a request stays there, and what is read of one is there", async (t) => {
+test("a request keeps the properties that an application adds, and its own", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   for (const decorated of [true, false]) {
     io.engine.opts.allowRequest = (request: object, done: (error: null, success: boolean) => void) => {
@@ -363,7 +363,7 @@ test("what an application put on a request stays there, and what is read of one 
   }
 });
 
-test("with compression, the stock transport serves", async (t) => {
+test("uses the stock transport if compression is enabled", async (t) => {
   const { io, url } = await startEngine(t, "fast");
   io.engine.opts.perMessageDeflate = { threshold: 0 };
   (io.engine as never as { init(): void }).init();
@@ -376,7 +376,7 @@ test("with compression, the stock transport serves", async (t) => {
   assert.equal((await heard)[0].length, 10_000);
 });
 
-test("200 that stop reading and 200 that reset cost those who read nothing that was acked", async (t) => {
+test("members that read lose no acked message to 200 stalled and 200 reset connections", async (t) => {
   const { url, app } = await startServer(t);
   const readers = await Promise.all(
     Array.from({ length: 5 }, (_, n) => enter(t, url, `reader${n}`, "lobby")),
@@ -398,7 +398,8 @@ test("200 that stop reading and 200 that reset cost those who read nothing that 
     );
   }
   assert.equal(acked.length, 400);
-  // The last messages are acked while the server closes: what was acked was written before the end.
+  // The last messages are acked while the server closes: acked messages are written before the connections
+  // end.
   const last = Array.from({ length: 50 }, (_, k) =>
     sender.ask("chat", `last ${k}`).then(
       () => acked.push(`<= last ${k}`),

@@ -6,8 +6,8 @@ import type { SocketIONamespace } from "../../src/socketio/server.ts";
 import { buildOnStock } from "../support/stock.ts";
 
 /*
- * One server under measurement, in a process of its own: `server.ts roomcast | stock | ws`. It tells its port,
- * and what it has used whenever it is asked.
+ * One measured server in its own process: `server.ts roomcast | stock | ws`. It reports its port to the
+ * parent process and, on request, the resources that it has used.
  */
 
 const host = "127.0.0.1";
@@ -22,7 +22,7 @@ const unlimited = {
   bytesPerSecond: 1_000 * most,
 };
 
-/** roomcast as it ships, but for the limits on how much one address and one connection may ask. */
+/** roomcast as it ships, except that the limits per address and per connection are lifted. */
 async function roomcast(): Promise<number> {
   const [{ build }, { readOptions }] = await Promise.all([dist("app.js"), dist("config/read.js")]);
   const app = await build(readOptions(unlimited));
@@ -55,7 +55,7 @@ async function stock(): Promise<number> {
   return (app.server.address() as AddressInfo).port;
 }
 
-/** The floor of what Node can do: `ws` and nothing else, one write per connection and turn, no checks at all. */
+/** The least work that Node can do: only `ws`, one write per connection and turn, and no checks. */
 async function ws(): Promise<number> {
   const server = new WebSocketServer({ port: 0, host, perMessageDeflate: false });
   const rooms = new Map<string, Set<WebSocket>>();

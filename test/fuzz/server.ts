@@ -9,13 +9,13 @@ import { maxPacketBytes } from "./conversation.ts";
 import type { Counts, Question, Report } from "./target.ts";
 
 /*
- * The server that is fuzzed, in a process of its own. It tells its port, whatever goes wrong in it, and what it
- * has open or uses whenever it is asked.
+ * The fuzzed server in its own process. It reports its port, its faults and, on request, its open resources
+ * and its memory use.
  */
 
 /**
- * Everything that is abandoned goes away soon, but healthy clients survive a busy machine; each bound is low enough to be
- * exceeded.
+ * The timeouts soon remove everything that is abandoned, but let healthy clients survive a busy machine. Each
+ * limit is low enough to be exceeded.
  */
 const options: RoomcastOptions = {
   pingIntervalMs: 400,
@@ -30,7 +30,9 @@ const options: RoomcastOptions = {
   maxRooms: 8,
 };
 
-/** An error of the channel would be a fault to report, over and over: whoever has no parent any more exits. */
+/**
+ * Exits if the channel fails, because the parent is gone: reporting that fault would fail again and again.
+ */
 const report = (message: Report): void => {
   process.send?.(message, undefined, undefined, (error) => error && process.exit());
 };
@@ -78,7 +80,7 @@ async function counts(app: FastifyInstance): Promise<Counts> {
   };
 }
 
-/** What is used once all that nobody needs is given back, which takes more than one turn. */
+/** The memory in use after garbage collection, which takes more than one turn. */
 async function memory() {
   for (let n = 0; n < 4; n++) {
     await turn();

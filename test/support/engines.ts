@@ -14,10 +14,10 @@ function fast(http: HttpServer): Server {
   return io as never;
 }
 
-/** Socket.IO as it comes, attached as it comes. */
+/** Stock Socket.IO, attached as its documentation describes. */
 const stock = (http: HttpServer): Server => new Server(http, { allowEIO3: true });
 
-/** Both ways a Socket.IO server of an application's own may write. */
+/** roomcast's engine and the stock one, for the Socket.IO server of an application. */
 export const engines = { fast, stock };
 
 /** A Socket.IO server without roomcast's namespaces, closed when the test ends. */

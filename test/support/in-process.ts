@@ -7,11 +7,12 @@ import type { Message } from "../../src/protocol.ts";
 import type { Gateway } from "../../src/rooms/connection.ts";
 
 /*
- * A second gateway, without sockets: it proves that the core needs nothing of Socket.IO. Its clients have the part
- * of socket.io-client's interface that the behaviour suites use. What crosses it is copied as JSON, as on a wire.
+ * A second gateway, without sockets, which proves that the core does not depend on Socket.IO. Its clients
+ * have the part of socket.io-client's interface that the behaviour suites use. It copies all values as JSON,
+ * as a network connection would.
  */
 
-/** The cores of the servers in this process, by their addresses. */
+/** The cores of the servers in this process, by URL. */
 export const cores = new Map<string, Core | undefined>();
 
 const copied = (value: unknown) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
@@ -103,7 +104,7 @@ export class InProcessClient {
     return new Promise((resolve) =>
       this.#send(event, args, (reply) => {
         const copy = copied(reply);
-        // Behind the events that were sent before it.
+        // Resolves after the events that were sent before the ack.
         setImmediate(() => resolve(copy));
       }),
     );
@@ -113,7 +114,7 @@ export class InProcessClient {
     this.lose("io client disconnect", "client namespace disconnect");
   }
 
-  /** Delivers an event to the client, a turn later than it was sent, as a socket would. */
+  /** Delivers an event to the client one turn after it was sent, as a socket would. */
   receive(event: string, args: unknown[]): void {
     setImmediate(() =>
       event === "error" && this.#events.listenerCount("error") === 0

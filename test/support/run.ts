@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /*
- * Runs the test files that are named, or all of them, in any shell: it expands no patterns, sets variables
- * (`ENGINE=stock`) itself, and passes what is left on to Node (`--test-name-pattern picture`).
+ * Runs the named test files, or all of them, in any shell: it relies on no pattern expansion, sets variables
+ * (`ENGINE=stock`) itself, and passes all other arguments to Node (`--test-name-pattern picture`).
  */
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const allFiles = () =>

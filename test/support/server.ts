@@ -12,17 +12,17 @@ export interface RunningServer {
   url: string;
   port: number;
   app: FastifyInstance;
-  /** What it logged, parsed. */
+  /** The server's log lines, parsed. */
   logs: Record<string, unknown>[];
 }
 
-/** `ENGINE=stock` runs a suite on Socket.IO's own engine, where it must behave as on ours. */
+/** `ENGINE=stock` runs a suite on Socket.IO's own engine, which must behave like roomcast's. */
 const stockEngine = process.env.ENGINE === "stock";
 
-/** What a server is started with: options, with their defaults where not given, and what only the command sets. */
+/** The plugin's options, with defaults for those left out, and settings that only the command has. */
 export type TestOptions = RoomcastOptions & Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
 
-/** The whole server, as the command builds it. */
+/** Builds the whole server as the command does. */
 export const buildServer = (
   { operationsPort, tlsCert, tlsKey, ...options }: TestOptions = {},
   logger?: Parameters<typeof build>[1],
@@ -33,10 +33,10 @@ const logger = (logs: Record<string, unknown>[]) => ({
 });
 
 /**
- * A server of this test's own, closed when the test ends.
+ * Starts a server for one test, which is closed when the test ends.
  *
- * @param port a free one where not given
- * @param prepare adds to the app before it listens
+ * @param port a free port by default
+ * @param prepare extends the app before it listens
  */
 export async function startServer(
   t: TestContext,

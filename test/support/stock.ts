@@ -8,9 +8,9 @@ import { SocketIOGateway } from "../../src/socketio/connections.ts";
 import type { SocketIOClient, SocketIOServer } from "../../src/socketio/server.ts";
 
 /**
- * The rooms on Socket.IO as it comes, with its own engine and adapter: no limits on connections.
+ * Builds the rooms on stock Socket.IO, with its own engine and adapter and without limits on connections.
  *
- * @param Gateway delivers messages; by default ours, through the stock transports
+ * @param Gateway delivers messages; by default roomcast's, through the stock transports
  */
 export async function buildOnStock(
   options: RoomcastOptions,
