@@ -254,7 +254,7 @@ test("logs one line per connect, disconnect and refusal, and none per message", 
   assert.equal(typeof went?.seconds, "number");
   await next(client(t, url, { auth: { room: 7 } }), "connect_error");
   const refused = logs.at(-1);
-  assert.deepEqual([refused?.level, refused?.msg, refused?.code], [30, "turned away", "bad_payload"]);
+  assert.deepEqual([refused?.level, refused?.msg, refused?.code], [30, "handshake refused", "bad_payload"]);
 });
 
 test("logs refused events at the debug level", async (t) => {
@@ -264,7 +264,7 @@ test("logs refused events at the debug level", async (t) => {
   await raw.receives(/^431/);
   await until(() =>
     assert.equal(
-      /"userId":"ann".*"event":"leave","code":"not_in_room","msg":"refused"/.test(command.stdout),
+      /"userId":"ann".*"event":"leave","code":"not_in_room","msg":"event refused"/.test(command.stdout),
       true,
     ),
   );

@@ -111,7 +111,7 @@ describe("only the client and the server learn the session id:", () => {
   test("when the handshake of an Engine.IO 3 client is refused", async (t) => {
     const { url, logs } = await startServer(t);
     const session = await openPolling(url, "userId=", 3);
-    await until(() => assert.equal(logs.filter(({ msg }) => msg === "turned away").length, 1));
+    await until(() => assert.equal(logs.filter(({ msg }) => msg === "handshake refused").length, 1));
     const sid = String(new URL(session).searchParams.get("sid"));
     assert.equal(JSON.stringify(logs).includes(sid), false);
   });

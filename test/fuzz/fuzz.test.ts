@@ -15,8 +15,8 @@ function fuzz(...args: string[]): Promise<{ code: unknown; output: string }> {
   });
 }
 
-test("20 seconds of mutated traffic harm no healthy client and leave nothing behind", async () => {
-  const { code, output } = await fuzz("--seconds", "20");
+test("ten seconds of mutated traffic harm no healthy client and leave nothing behind", async () => {
+  const { code, output } = await fuzz("--seconds", "10");
   assert.equal(code, 0, output);
 });
 
