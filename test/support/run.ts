@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,6 +24,8 @@ const child = spawn(
   process.execPath,
   [
     ...["--import", "tsx", "--test", "--test-force-exit", "--test-timeout", "300000"],
+    // Many tests wait rather than compute.
+    ...["--test-concurrency", String(Math.max(2, availableParallelism() - 1))],
     ...flags,
     ...(files.length > 0 ? files : allFiles()),
   ],
