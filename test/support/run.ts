@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /*
@@ -15,10 +15,25 @@ const allFiles = () =>
     .map((name) => join("test", name))
     .toSorted();
 
+/** Suites that take more than four seconds, because they wait for timeouts or start many processes. */
+const slow = [
+  "auth",
+  "dashboard",
+  "drain",
+  "empty-sessions",
+  "fanout",
+  "hostile",
+  "inbound",
+  "limits",
+].concat(["operations", "package", "pipeline", "settings", "shutdown", "slow", "tls", "write-path"]);
+const quickFiles = () =>
+  allFiles().filter((file) => dirname(file) === "test" && !slow.includes(basename(file, ".test.ts")));
+
 const args = process.argv.slice(2);
 const variables = args.filter(isVariable);
 const files = args.filter(isTestFile);
-const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg));
+const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg) && arg !== "--quick");
+const chosen = args.includes("--quick") ? quickFiles() : files.length > 0 ? files : allFiles();
 
 const child = spawn(
   process.execPath,
@@ -27,7 +42,7 @@ const child = spawn(
     // Many tests wait rather than compute.
     ...["--test-concurrency", String(Math.max(2, availableParallelism() - 1))],
     ...flags,
-    ...(files.length > 0 ? files : allFiles()),
+    ...chosen,
   ],
   {
     cwd: repository,
