@@ -1,4 +1,4 @@
-/** Why a request is refused: every code that a client may be told, with its sentence. The connection lives on. */
+/** Every code with which a request can fail, with its default message. The connection stays open. */
 export const errors = {
   bad_payload: "The event's arguments are not what it expects.",
   too_large: "The text is longer than a message may be.",
@@ -16,7 +16,7 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors;
 
-/** Why a new connection is turned away at the door: every code, with the status of HTTP. */
+/** Every code with which a request for a connection can be refused, with its HTTP status. */
 export const refusals = {
   handshake_timeout: 408,
   origin_not_allowed: 403,
@@ -28,32 +28,39 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals;
 
-/** What a WebSocket is said to be closed with that was cut off without a word (RFC 6455, 7.4.1). */
+/** The close code of a connection that ends without a close frame (RFC 6455, section 7.4.1). */
 export const cutOff = 1006;
 
-/**
- * Why the server ends a connection: every reason, with the code that a WebSocket is closed with (RFC 6455, 7.4).
- * Clients come back by themselves from each.
- */
-export const endings = {
-  "slow consumer": cutOff,
-  "rate limited": 1008,
-  "unfinished packet": cutOff,
-  "no namespace": 1000,
-  "server shutting down": 1001,
-} as const;
+interface Disconnect {
+  /** The close code of a WebSocket (RFC 6455, section 7.4); {@link cutOff} if no close frame is sent. */
+  code: number;
+  /** Whether clients reconnect by themselves. */
+  reconnects: boolean;
+}
 
-export type Ending = keyof typeof endings;
+/** Every reason for which the server ends a connection. */
+export const disconnectReasons = {
+  "slow consumer": { code: cutOff, reconnects: true },
+  "rate limited": { code: 1008, reconnects: true },
+  "unfinished packet": { code: cutOff, reconnects: true },
+  "packet too large": { code: 1009, reconnects: true },
+  "no namespace": { code: 1000, reconnects: true },
+  "server shutting down": { code: 1001, reconnects: true },
+  "token expired": { code: 1008, reconnects: false },
+  bye: { code: 1000, reconnects: false },
+} as const satisfies Record<string, Disconnect>;
 
-/** What a client is told of a refusal. */
-export interface Refused {
+export type DisconnectReason = keyof typeof disconnectReasons;
+
+/** The error that a client receives. */
+export interface ErrorInfo {
   code: ErrorCode;
   message: string;
-  /** When to try again, where that is known. */
+  /** When to try again, in milliseconds, if known. */
   retryAfterMs?: number;
 }
 
-/** A refusal that the client is told in words. Whatever else is thrown, it is told only as `internal`. */
+/** An error whose code and message the client receives. Any other error reaches the client as `internal`. */
 export class ClientError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterMs: number | undefined;
@@ -65,12 +72,12 @@ export class ClientError extends Error {
   }
 }
 
-/** What the client may know of anything that was thrown. */
-export function told(thrown: unknown): Refused {
+/** Turns anything that was thrown into the error that the client receives. */
+export function errorInfo(thrown: unknown): ErrorInfo {
   const { code, message, retryAfterMs } =
     thrown instanceof ClientError ? thrown : new ClientError("internal");
   return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };
 }
 
-/** A setting that cannot be used. The message is one sentence for whoever gave it. */
+/** A setting that cannot be used. The message is one sentence for the operator. */
 export class SettingError extends Error {}

@@ -8,14 +8,14 @@ import { help } from "./config/help.ts";
 import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { SettingError } from "./errors.ts";
-import { longestTimerMs } from "./limits.ts";
+import { longestTimerMs } from "./limits/numbers.ts";
 import { terminalLog } from "./terminal-log.ts";
 
-/** What has not closed by then, once all clients were let go, is dropped with the process. */
+/** How long the app may take to close after all clients have been disconnected; then the process exits. */
 const longestCloseMs = 1_800;
 
-/** Signals of the machine: a process that listened for one would get it again and again, and never end. */
-const faults = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
+/** Signals of faults. If the process handled one, it would receive it again and again, and never exit. */
+const faultSignals = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV"] as const;
 
 const args = process.argv.slice(2);
 if (args.includes("--help")) console.log(help());
@@ -32,11 +32,11 @@ async function start(): Promise<void> {
     const { host, drainDelayMs, drainTimeMs } = options;
     const delay = Math.min(drainDelayMs + drainTimeMs + 3 * longestCloseMs, longestTimerMs);
     const renewable = options.tlsCert !== undefined;
-    const skip = [...faults, ...(renewable ? (["SIGHUP"] as const) : [])];
+    const skip = [...faultSignals, ...(renewable ? (["SIGHUP"] as const) : [])];
     closeWithGrace({ logger: app.log, delay, skip }, async ({ signal, err }) => {
-      if (err) app.log.fatal({ err }, "ended by a fault");
+      if (err) app.log.fatal({ err }, "closing after an uncaught error");
       else app.log.info(`closing on ${signal}`);
-      if (!err) await app.drain();
+      if (!err) await app.roomcast.drain();
       await Promise.race([app.close(), sleep(longestCloseMs)]);
     });
     if (renewable) process.on("SIGHUP", () => renew(app, options));
@@ -47,17 +47,17 @@ async function start(): Promise<void> {
   }
 }
 
-/** Reads the certificate again; one that cannot be used changes nothing. */
+/** Reads the certificate again. If it cannot be used, the server keeps the old one. */
 function renew(app: FastifyInstance, { tlsCert = "", tlsKey = "" }: Partial<Settings>): void {
   try {
     renewCertificate(app, tlsCert, tlsKey);
     app.log.info("the certificate was read again");
   } catch (error) {
-    app.log.error(`the certificate stays as it is: ${sentence(error as Error)}`);
+    app.log.error(`the old certificate is kept: ${sentence(error as Error)}`);
   }
 }
 
-/** What the person who started it is told, in one sentence where the cause is theirs to mend. */
+/** The message for the operator: one sentence if a setting is at fault, else the stack. */
 function sentence(
   error: NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string },
 ): string {
@@ -65,7 +65,7 @@ function sentence(
     case "EADDRINUSE":
       return `Port ${error.port} on ${error.address} is in use: choose another with --port, or stop what listens there.`;
     case "EACCES":
-      return `Port ${error.port} is not for this user to listen on: choose one above 1023 with --port.`;
+      return `This user may not listen on port ${error.port}: choose a port above 1023 with --port.`;
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":

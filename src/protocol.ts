@@ -1,10 +1,10 @@
 import Type, { type Static } from "typebox";
-import type { Refused } from "./errors.ts";
+import type { ErrorInfo } from "./errors.ts";
 
 /*
- * The wire contract on one page: what a client sends, what it hears, what an ack brings.
- * Each schema's `title` names the field and its `description` says what is expected of it; the two make
- * the sentence a client reads when it sends something else.
+ * The wire contract on one page: the events of clients and of the server, and the replies in acks. The
+ * validator builds its error message from a schema's `title` (the field) and `description` (the expected
+ * value).
  */
 
 const name = {
@@ -16,7 +16,7 @@ const name = {
 
 export const RoomName = Type.String({ ...name, title: "room" });
 export const UserId = Type.String({ ...name, title: "userId" });
-/** @param maxChars the longest text of a message, in characters */
+/** The text of a message. @param maxChars its maximum length, in characters */
 export const Text = (maxChars: number) =>
   Type.String({
     maxLength: maxChars,
@@ -31,82 +31,88 @@ export type UserId = Static<typeof UserId>;
 export type Text = Static<ReturnType<typeof Text>>;
 export type Token = Static<typeof Token>;
 
-/** The namespaces that a client may connect to; each has rooms of its own. */
+/** The namespaces that a client may connect to; each has its own rooms. */
 export type NamespaceName = "/" | "/chat";
 
-/** What was said in a room, or to one connection alone. */
+/** A message to a room, or to a single connection. */
 export interface Message {
-  /** Unique, and sorts by time. Copies of one message that came through several rooms share it. */
+  /** Unique, and sorts by time. Copies of one message that are sent to several rooms share it. */
   id: string;
   userId: UserId;
   text: Text;
-  /** `normal`: somebody said it; `state`: somebody joined or left; `notice`: a connection came or was lost. */
+  /**
+   * `normal`: a user sent it; `state`: a user joined or left; `notice`: a client connected or disconnected.
+   */
   state: "normal" | "state" | "notice";
   namespace: NamespaceName;
-  /** The room this copy came through; null for one that came through none. */
+  /** The room that this copy was sent to; null if it was sent to one connection only. */
   room: RoomName | null;
   /**
-   * `chat`: the rooms it was addressed to. "connected!" and one's own copy of a `join`: the rooms one is in now. What
-   * others did (`join`, `leave`, `bye`, "disconnected!") and the joins of one's own handshake: only `room`.
+   * `chat`: the rooms it was addressed to. "connected!" and the member's own copy of a `join`: the rooms that
+   * it is in now. Events of others (`join`, `leave`, `bye`, "disconnected!") and the joins of a handshake:
+   * only `room`.
    */
   rooms: RoomName[];
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the Unix epoch. */
   at: number;
 }
 
-/** The ack of `join` and `leave`: the rooms one is in now, and how many connections are left in this one. */
+/** The ack of `join` and `leave`: the sender's rooms now, and the number of connections in `room`. */
 export interface Membership {
   room: RoomName;
   rooms: RoomName[];
   members: number;
 }
 
-/** The ack of `chat`: the message's id, the rooms it went to, and how many copies were handed out. */
+/** The ack of `chat`: the message's id, the rooms it was sent to, and the number of copies. */
 export interface Receipt {
   id: string;
   rooms: RoomName[];
   recipients: number;
 }
 
-/** The ack of `auth`: until when the new token holds, and the rooms it has left the connection in. */
+/** The ack of `auth`: when the new token expires, and the rooms that the connection is still in. */
 export interface Authorization {
-  /** Milliseconds since the epoch; null for a token that does not expire. */
+  /** Milliseconds since the Unix epoch; null if the token does not expire. */
   expiresAt: number | null;
   rooms: RoomName[];
 }
 
-/** What an ack brings instead of its reply when the request failed. */
+/** The ack of a request that failed. */
 export interface Failure {
-  error: Refused;
+  error: ErrorInfo;
 }
 
-/** An ack: always called once, with the reply or with a {@link Failure}. */
+/** An ack, called exactly once: with the reply or with a {@link Failure}. */
 export type Ack<Reply> = (reply: Reply | Failure) => void;
 
 /**
- * What a client may send on `/`. Every ack may be left out; failures then come as the event `error`.
+ * The events that a client may send on `/`. Acks are optional; without one, a failure arrives as the event
+ * `error`.
  *
- * socket.io-client cannot infer the reply of `emitWithAck` from an optional ack: wrap the interface in
- * {@link Acked} where each event is sent with an ack.
+ * socket.io-client cannot infer the reply of `emitWithAck` from an optional ack. To get its type, wrap the
+ * interface in {@link Acked}.
  */
 export interface RootEvents {
   join: (room: RoomName, ack?: Ack<Membership>) => void;
   leave: (room: RoomName, ack?: Ack<Membership>) => void;
-  /** Without a room: to each of the sender's rooms. */
+  /** Without a room, the message goes to all rooms of the sender. */
   chat: (
     ...args: [text: Text, ack?: Ack<Receipt>] | [text: Text, room: RoomName, ack?: Ack<Receipt>]
   ) => void;
-  /** Acked with "have " and the text. */
+  /** The ack is "have " and the text. */
   notice: (text: Text, ack?: Ack<string>) => void;
-  /** Acked with the text of the connection's context, or "". */
+  /** The ack is the text of the connection's context, or "". */
   bye: (ack?: Ack<string>) => void;
-  /** Shows a new token of the same user, before the last one has expired or soon after. */
+  /**
+   * Presents a new token of the same user, before the old one expires or within the grace period after it.
+   */
   auth: (token: Token, ack?: Ack<Authorization>) => void;
 }
 
-/** What a client may send on `/chat`. */
+/** The events that a client may send on `/chat`. */
 export interface ChatEvents extends RootEvents {
-  /** Acked with "recv " and the text. */
+  /** The ack is "recv " and the text. */
   msg: (text: Text, ack?: Ack<string>) => void;
 }
 
@@ -123,12 +129,12 @@ export type Acked<Events> = {
     : never;
 };
 
-/** What a client hears, on every namespace. */
+/** The events that the server sends, on every namespace. */
 export interface ServerEvents {
   res: (message: Message) => void;
   reply: (text: string) => void;
   /** The connection's context: the last message it sent with `chat` or `msg`. */
   bye: (context: Message | null) => void;
-  /** A request failed and carried no ack to tell it through. */
+  /** A request without an ack failed, or the token expired (`event` is then `auth`). */
   error: (failure: { event: string } & Failure) => void;
 }

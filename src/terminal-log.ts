@@ -7,13 +7,15 @@ const levels: Record<number, { name: string; colour: number }> = {
   60: { name: "FATAL", colour: 31 },
 };
 
-/** What a log line is written to: `process.stdout`, if it is a terminal. */
+/** The output of the log: `process.stdout`, if it is a terminal. */
 export interface Terminal {
   write(text: string): unknown;
   hasColors(): boolean;
 }
 
-/** A stream for pino that rewrites its JSON for people: time, level and message, then a line for each other field. */
+/**
+ * A stream for pino that makes its JSON readable: time, level and message, then one line per further field.
+ */
 export function terminalLog(terminal: Terminal): { write(line: string): void } {
   const hasColors = terminal.hasColors();
   const coloured = (text: string, colour: number) => (hasColors ? `\x1b[${colour}m${text}\x1b[39m` : text);
@@ -31,7 +33,7 @@ export function terminalLog(terminal: Terminal): { write(line: string): void } {
   };
 }
 
-/** An error is its stack, which begins with its type and message; other fields are JSON. */
+/** Shows an error as its stack, which begins with its type and message, and any other field as JSON. */
 function details(fields: Record<string, unknown>): string[] {
   return Object.entries(fields).flatMap(([key, value]) => {
     const { stack, type, message, ...rest } = (value ?? {}) as Record<string, unknown>;
@@ -40,7 +42,7 @@ function details(fields: Record<string, unknown>): string[] {
   });
 }
 
-/** Names come from clients: nothing in them may move the terminal's cursor or look like another line. */
+/** Escapes text that clients chose: it must not move the terminal's cursor or imitate another line. */
 function escaped(text: string): string {
   return text.replace(/\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

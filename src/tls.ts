@@ -3,15 +3,16 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { SettingError } from "./errors.ts";
 
+/** A certificate chain and its private key, in PEM. */
 export interface Certificate {
   cert: string;
   key: string;
 }
 
 /**
- * Reads a certificate chain and its key.
+ * Reads a certificate chain and its private key.
  *
- * @throws {SettingError} if they cannot be read, or do not belong together
+ * @throws {SettingError} if they cannot be read or do not match
  */
 export function readCertificate(tlsCert: string, tlsKey: string): Certificate {
   const certificate = { cert: readPem("--tls-cert", tlsCert), key: readPem("--tls-key", tlsKey) };
@@ -25,8 +26,8 @@ export function readCertificate(tlsCert: string, tlsKey: string): Certificate {
 }
 
 /**
- * Throws unless every certificate of the chain can be read and the key belongs to the first. OpenSSL takes an empty
- * file for no certificate, and a file that was only half written for a shorter chain.
+ * Throws unless every certificate of the chain is readable and the key matches the first. OpenSSL does not
+ * check this: it accepts an empty file as no certificate, and a half-written file as a shorter chain.
  */
 function mustMatch({ cert, key }: Certificate): void {
   const certificates = cert.match(pemBlock)?.filter((block) => pemCertificate.test(block)) ?? [];

@@ -8,14 +8,15 @@ import { enterBy, openRaw, ways } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: an application may do anything to what it is given
+// biome-ignore lint/suspicious/noExplicitAny: an application may do anything to the objects it receives
 type Untyped = any;
 type App = RunningServer["app"];
 
-const onRawSocket = (act: (raw: Untyped) => void) => (app: App) => void app.io.engine.on("connection", act);
-const onSocket = (act: (socket: Untyped) => void) => (app: App) => void app.io.on("connection", act);
+const onRawSocket = (act: (raw: Untyped) => void) => (app: App) =>
+  void app.roomcast.io.engine.on("connection", act);
+const onSocket = (act: (socket: Untyped) => void) => (app: App) => void app.roomcast.io.on("connection", act);
 
-describe("no client ends the process of an application that", () => {
+describe("no client crashes an application that", () => {
   const served: Record<string, (app: App) => void> = {
     "sets the request of a connection to null": onRawSocket((raw) => (raw.request = null)),
     "deletes the request of a connection": onRawSocket((raw) => delete raw.request),
@@ -28,11 +29,14 @@ describe("no client ends the process of an application that", () => {
     "deletes the query of a request": onRawSocket(({ request }) => delete request._query),
     "sets the URL of a request to null": onRawSocket(({ request }) => (request.url = null)),
     "deletes a request before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => delete raw.request),
-    "damages a request before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => (raw.request = { url: "/" })),
+      void app.roomcast.io.engine.prependListener("connection", (raw: Untyped) => delete raw.request),
+    "replaces a request before other listeners run": (app) =>
+      void app.roomcast.io.engine.prependListener(
+        "connection",
+        (raw: Untyped) => (raw.request = { url: "/" }),
+      ),
     "deletes the request of a client": onSocket(({ conn }) => delete conn.request),
-    "deletes what is public of a request": onSocket(({ request }) => {
+    "deletes the public properties of a request": onSocket(({ request }) => {
       for (const key of ["headers", "rawHeaders", "url", "method", "socket", "connection"])
         delete request[key];
     }),
@@ -44,14 +48,14 @@ describe("no client ends the process of an application that", () => {
         .resume();
       request.removeAllListeners();
     }),
-    "uses middleware for the engine": ({ io }) => {
+    "uses engine middleware": ({ roomcast: { io } }) => {
       io.engine.use(helmet());
       io.engine.use((request: Untyped, _response: Untyped, proceed: () => void) => {
         request.session = {};
         setImmediate(proceed);
       });
     },
-    "adds headers": ({ io }) => {
+    "adds headers": ({ roomcast: { io } }) => {
       io.engine.on("initial_headers", (headers: Untyped) => (headers["set-cookie"] = "a=1; Path=/"));
       io.engine.on("headers", (headers: Untyped) => (headers["x-served-by"] = "ann"));
     },
@@ -65,38 +69,40 @@ describe("no client ends the process of an application that", () => {
   const ended: Record<string, (app: App) => void> = {
     "closes a connection as it opens": onRawSocket((raw) => raw.close()),
     "closes and discards a connection as it opens": onRawSocket((raw) => raw.close(true)),
-    "closes the connection of a client as it enters": onSocket(({ conn }) => conn.close()),
+    "closes the connection of a client as it connects": onSocket(({ conn }) => conn.close()),
     "closes a connection before other listeners run": (app) =>
-      void app.io.engine.prependListener("connection", (raw: Untyped) => raw.close(true)),
-    "disconnects a client as it enters": onSocket((socket) => socket.disconnect()),
-    "disconnects a client and its connection as it enters": onSocket((socket) => socket.disconnect(true)),
-    "disconnects all clients as one enters": (app) => onSocket(() => app.io.disconnectSockets(true))(app),
-    "disconnects a room as one enters": (app) =>
-      onSocket(({ rooms }) => app.io.in([...rooms]).disconnectSockets())(app),
-    "refuses clients in middleware": ({ io }) => void io.use((_socket, proceed) => proceed(new Error("no"))),
-    "refuses requests in middleware": ({ io }) =>
+      void app.roomcast.io.engine.prependListener("connection", (raw: Untyped) => raw.close(true)),
+    "disconnects a client as it connects": onSocket((socket) => socket.disconnect()),
+    "disconnects a client and its connection as it connects": onSocket((socket) => socket.disconnect(true)),
+    "disconnects all clients as one connects": (app) =>
+      onSocket(() => app.roomcast.io.disconnectSockets(true))(app),
+    "disconnects a room as a client connects": (app) =>
+      onSocket(({ rooms }) => app.roomcast.io.in([...rooms]).disconnectSockets())(app),
+    "refuses clients in middleware": ({ roomcast: { io } }) =>
+      void io.use((_socket, proceed) => proceed(new Error("no"))),
+    "refuses requests in middleware": ({ roomcast: { io } }) =>
       io.engine.use((_request: Untyped, _response: Untyped, proceed: (error: Error) => void) =>
         proceed(new Error("no")),
       ),
   };
 
   for (const [title, prepare] of Object.entries(served)) {
-    test(`${title}, and they are served`, async (t) => {
+    test(`${title}, and all clients are served`, async (t) => {
       const { url, app } = await startServer(t, {}, { prepare });
       const ann = await connect(t, `${url}/chat`, { query: { userId: "ann", room: "hall" } });
       for (const eio of [3, 4]) {
         for (const way of ways) {
           const session = await enterBy(t, url, way, eio, `userId=${way}${eio}&room=hall`);
-          // Another namespace is entered after listeners had their way with the request.
+          // Connects to another namespace after the listeners have changed the request.
           await session.send("40/chat,");
           await ann.hears(`<= ${way}${eio} join hall`);
         }
       }
-      assert.equal(app.io.of("/").sockets.size, 6);
+      assert.equal(app.roomcast.io.of("/").sockets.size, 6);
     });
   }
   for (const [title, prepare] of Object.entries(ended)) {
-    test(`${title}, and the next client is served or told`, async (t) => {
+    test(`${title}, and the next client is disconnected or refused`, async (t) => {
       const { url, app } = await startServer(t, { handshakeTimeoutMs: 1_000 }, { prepare });
       for (const eio of [3, 4]) {
         for (const way of ways) void enterBy(t, url, way, eio, "userId=ann&room=hall").catch(() => {});
@@ -111,27 +117,27 @@ describe("no client ends the process of an application that", () => {
       }
       // A session that is closing waits for its client to poll once more.
       const open = () =>
-        [...app.io.of("/").sockets.values()].filter(({ conn }) => conn.readyState === "open");
+        [...app.roomcast.io.of("/").sockets.values()].filter(({ conn }) => conn.readyState === "open");
       await until(() => assert.equal(open().length, 0));
       assert.equal((await fetch(`${url}/livez`)).status, 200);
     });
   }
 
-  test("closes connections before other listeners run, and none of them is counted", async (t) => {
+  test("closes connections before other listeners run, and they do not count towards the limit", async (t) => {
     const { url, app } = await startServer(t, { maxConnectionsPerAddress: 2 });
     const close = (raw: Untyped) => raw.close(true);
-    app.io.engine.prependListener("connection", close);
+    app.roomcast.io.engine.prependListener("connection", close);
     for (let n = 0; n < 5; n++) await (await openRaw(t, url)).closed();
-    app.io.engine.off("connection", close);
+    app.roomcast.io.engine.off("connection", close);
     for (let n = 0; n < 2; n++) await connect(t, url);
   });
 });
 
-test("a WebSocket that is reset while middleware of the engine waits does not end the process", async (t) => {
+test("a WebSocket reset while engine middleware is pending does not crash the process", async (t) => {
   for (const prepare of [
-    ({ io }: App, wait: (proceed: () => void) => void) =>
+    ({ roomcast: { io } }: App, wait: (proceed: () => void) => void) =>
       io.engine.use((_request: Untyped, _response: Untyped, proceed: () => void) => wait(proceed)),
-    ({ io }: App, wait: (proceed: () => void) => void) => {
+    ({ roomcast: { io } }: App, wait: (proceed: () => void) => void) => {
       io.engine.opts.allowRequest = (_request: Untyped, done: Untyped) => wait(() => done(null, true));
     },
   ]) {
@@ -147,16 +153,18 @@ test("a WebSocket that is reset while middleware of the engine waits does not en
     const proceed = await waiting;
     const closed = next(held, "close");
     socket.resetAndDestroy();
-    // A socket that Node has handed over is read by nobody: the server notices as it writes.
+    // Nothing reads a socket that Node has handed over, so the server would notice the reset only on a write.
     held.resume();
     await closed;
     proceed();
-    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
     assert.equal((await fetch(`${url}/livez`)).status, 200);
   }
 });
 
-/** Sees requests for WebSockets first, as the instrumentation of tracing tools does. */
+/**
+ * Passes upgrade requests to `see` before any listener runs, as the instrumentation of tracing tools does.
+ */
 function onUpgrade({ server }: App, see: (request: IncomingMessage) => void): void {
   const emit = server.emit as (...args: unknown[]) => boolean;
   server.emit = (...args: unknown[]) => {
@@ -167,43 +175,44 @@ function onUpgrade({ server }: App, see: (request: IncomingMessage) => void): vo
 
 describe("the request of a connection", () => {
   const kept: Record<string, (app: App) => void> = {
-    "engine middleware": ({ io }) =>
+    "engine middleware": ({ roomcast: { io } }) =>
       io.engine.use((_: Untyped, __: Untyped, proceed: () => void) => proceed()),
-    allowRequest: ({ io }) => {
+    allowRequest: ({ roomcast: { io } }) => {
       io.engine.opts.allowRequest = (_: Untyped, done: Untyped) => done(null, true);
     },
-    "a listener of headers": ({ io }) => void io.engine.on("headers", () => {}),
-    "a single listener of initial_headers": ({ io }) => void io.engine.once("initial_headers", () => {}),
-    "a generator of ids": ({ io }) => {
+    "a headers listener": ({ roomcast: { io } }) => void io.engine.on("headers", () => {}),
+    "a one-time initial_headers listener": ({ roomcast: { io } }) =>
+      void io.engine.once("initial_headers", () => {}),
+    "a custom id generator": ({ roomcast: { io } }) => {
       io.engine.generateId = () => String(Math.random());
     },
-    "what was put on it": (app) => onUpgrade(app, (request) => Object.assign(request, { user: "ann" })),
-    "what was put on it under a symbol": (app) =>
+    "a property added to it": (app) => onUpgrade(app, (request) => Object.assign(request, { user: "ann" })),
+    "a symbol property added to it": (app) =>
       onUpgrade(app, (request) => Object.assign(request, { [Symbol("trace")]: {} })),
   };
-  for (const [title, prepare] of [["nothing of the kind", () => {}] as const, ...Object.entries(kept)]) {
-    test(`is one object for as long as the connection lasts, with ${title}`, async (t) => {
+  for (const [title, prepare] of [["no customization", () => {}] as const, ...Object.entries(kept)]) {
+    test(`is the same object for the whole connection, with ${title}`, async (t) => {
       const { url, app } = await startServer(t);
       prepare(app);
       const requests: Untyped[] = [];
-      app.io.engine.prependListener("connection", ({ request }: Untyped) => requests.push(request));
-      app.io.engine.on("connection", ({ request }: Untyped) => requests.push(request));
-      app.io.use(({ request }, proceed) => {
+      app.roomcast.io.engine.prependListener("connection", ({ request }: Untyped) => requests.push(request));
+      app.roomcast.io.engine.on("connection", ({ request }: Untyped) => requests.push(request));
+      app.roomcast.io.use(({ request }, proceed) => {
         requests.push(request);
         proceed();
       });
-      const [[socket]] = await Promise.all([next(app.io, "connection"), connect(t, url)]);
+      const [[socket]] = await Promise.all([next(app.roomcast.io, "connection"), connect(t, url)]);
       await new Promise(setImmediate);
       assert.deepEqual(
         requests.map((request) => request === socket.request),
         [true, true, true],
       );
       assert.equal(socket.request === socket.conn.request, true);
-      assert.equal(socket.request instanceof IncomingMessage, title !== "nothing of the kind");
+      assert.equal(socket.request instanceof IncomingMessage, title !== "no customization");
     });
   }
 
-  test("is read as Node's own", async (t) => {
+  test("has the same properties as Node's own", async (t) => {
     const seen: Record<string, unknown>[] = [];
     const names = [
       "method",
@@ -219,11 +228,11 @@ describe("the request of a connection", () => {
     const { url, app } = await startServer(t);
     onUpgrade(app, (request) => seen.push(read(request)));
     for (const extraHeaders of [{}, { "X-Mixed-Case": "é", cookie: "a=1; b=2" }, { "x-twice": ["1", "2"] }]) {
-      const arrived = next(app.io, "connection");
+      const arrived = next(app.roomcast.io, "connection");
       await connect(t, url, { query: { room: "den" }, extraHeaders: extraHeaders as Record<string, string> });
       const [{ request }] = await arrived;
       const original = seen.pop();
-      // The key of the handshake alone differs from one connection to the next.
+      // Only the handshake's key differs between connections.
       assert.deepEqual(read(request), { ...original, complete: true });
       assert.equal(request.socket.remoteAddress, "127.0.0.1");
       assert.equal(request.connection, request.socket);

@@ -5,38 +5,17 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import Fastify from "fastify";
-import {
-  type CryptoKey,
-  exportJWK,
-  exportSPKI,
-  generateKeyPair,
-  type JWTPayload,
-  SignJWT,
-  UnsecuredJWT,
-} from "jose";
-import { readOptions } from "../src/config/read.ts";
-import { Health } from "../src/health.ts";
-import { Metrics } from "../src/metrics.ts";
-import type { Grant } from "../src/namespaces/grant.ts";
-import { root } from "../src/namespaces/root.ts";
-import { Rooms } from "../src/rooms/rooms.ts";
-import { socketio } from "../src/socketio/plugin.ts";
+import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
+import type { Authenticator, Permissions } from "../src/auth/permissions.ts";
+import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
+import { coreOf } from "../src/roomcast.ts";
 import { type ClientOptions, client, connect, enter, next } from "./support/client.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
+import { authSecret, now, secret, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
 
-const authSecret = "a secret of no less than 32 characters";
-const secret = new TextEncoder().encode(authSecret);
-const now = () => Math.floor(Date.now() / 1_000);
-
-/** A token of HS256, valid for a minute unless its claims say otherwise. */
-function token(claims: JWTPayload = {}, key: Uint8Array = secret, alg = "HS256"): Promise<string> {
-  return new SignJWT({ sub: "ann", exp: now() + 60, ...claims }).setProtectedHeader({ alg }).sign(key);
-}
-
-/** What a client is told that is turned away. */
+/** Connects a client that the server must refuse. @returns the error that the client receives */
 async function turnedAway(t: TestContext, url: string, options: ClientOptions) {
   const [error] = await next(client(t, url, options), "connect_error");
   return error.data as { code: string; message: string };
@@ -44,7 +23,7 @@ async function turnedAway(t: TestContext, url: string, options: ClientOptions) {
 
 const withToken = (token: unknown): ClientOptions => ({ auth: { token } });
 
-test("one who shows a token is who it says, whatever the handshake says", async (t) => {
+test("the token's `sub` overrides the handshake's userId", async (t) => {
   const { url } = await startServer(t, { authSecret });
   const auth = { token: await token({ sub: "ann" }), userId: "mallory", room: "lobby" };
   const ann = await connect(t, url, { auth, query: { userId: "mallory" } });
@@ -53,7 +32,7 @@ test("one who shows a token is who it says, whatever the handshake says", async 
 });
 
 for (const transport of ["polling", "websocket"]) {
-  test(`a token may come as Authorization: Bearer over ${transport}`, async (t) => {
+  test(`accepts a token in the Authorization: Bearer header over ${transport}`, async (t) => {
     const { url } = await startServer(t, { authSecret });
     const extraHeaders = { authorization: `Bearer ${await token()}` };
     const ann = await connect(t, url, { extraHeaders, transports: [transport] });
@@ -61,29 +40,29 @@ for (const transport of ["polling", "websocket"]) {
   });
 }
 
-describe("who shows no good token is turned away, on both namespaces, and not told why:", () => {
+describe("refuses clients without a valid token on both namespaces, without details:", () => {
   const other = new TextEncoder().encode("another secret of no less than 32 characters");
   const bad: Record<string, () => unknown> = {
-    none: () => undefined,
-    "an empty one": () => "",
+    "no token": () => undefined,
+    "an empty token": () => "",
     "a number": () => 7,
     "an object": () => ({ toString: "x" }),
-    words: () => "let me in",
+    "plain words": () => "let me in",
     "three dots": () => "...",
-    "one of 20,000 characters": () => "x".repeat(20_000),
-    "one signed with another key": () => token({}, other),
-    "one signed with HS512": () => token({}, secret, "HS512"),
-    "one whose claims were changed": async () => {
+    "20,000 characters": () => "x".repeat(20_000),
+    "a token signed with another key": () => token({}, other),
+    "a token signed with HS512": () => token({}, secret, "HS512"),
+    "a token with altered claims": async () => {
       const [head, , signature] = (await token()).split(".");
       const claims = Buffer.from(JSON.stringify({ sub: "root", exp: now() + 60 })).toString("base64url");
       return [head, claims, signature].join(".");
     },
-    "one whose signature is cut": async () => (await token()).slice(0, -4),
-    "one without a signature": async () => (await token()).split(".").slice(0, 2).concat("").join("."),
-    'one signed with "none"': () => new UnsecuredJWT({ sub: "ann" }).encode(),
-    "one without a sub": () => new SignJWT({}).setProtectedHeader({ alg: "HS256" }).sign(secret),
-    "one whose rooms are a number": () => token({ rooms: 7 }),
-    "one that is not valid yet": () => token({ nbf: now() + 30 }),
+    "a token with a truncated signature": async () => (await token()).slice(0, -4),
+    "a token without a signature": async () => (await token()).split(".").slice(0, 2).concat("").join("."),
+    'a token signed with "none"': () => new UnsecuredJWT({ sub: "ann" }).encode(),
+    "a token without a sub": () => new SignJWT({}).setProtectedHeader({ alg: "HS256" }).sign(secret),
+    "a token whose rooms are a number": () => token({ rooms: 7 }),
+    "a token that is not valid yet": () => token({ nbf: now() + 30 }),
   };
   for (const [title, make] of Object.entries(bad)) {
     test(title, async (t) => {
@@ -100,14 +79,14 @@ describe("who shows no good token is turned away, on both namespaces, and not to
     });
   }
 
-  test("one that has expired, which is said", async (t) => {
+  test("an expired token, but with the code token_expired", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const { code } = await turnedAway(t, url, withToken(await token({ exp: now() - 6 })));
     assert.equal(code, "token_expired");
   });
 });
 
-test("where an issuer and an audience are set, a token must have them", async (t) => {
+test("requires the issuer and the audience in the token if they are set", async (t) => {
   const { url } = await startServer(t, {
     authSecret,
     authIssuer: "https://id.example",
@@ -123,13 +102,13 @@ test("where an issuer and an audience are set, a token must have them", async (t
   }
 });
 
-test("clocks may differ by five seconds", async (t) => {
+test("tolerates a clock skew of up to five seconds", async (t) => {
   const { url } = await startServer(t, { authSecret });
   await connect(t, url, withToken(await token({ exp: now() - 3 })));
   await connect(t, url, withToken(await token({ nbf: now() + 3 })));
 });
 
-test("a token's rooms limit what may be joined, and named in the handshake", async (t) => {
+test("the token's rooms limit joins and the rooms named in the handshake", async (t) => {
   const { url } = await startServer(t, { authSecret });
   const shown = await token({ rooms: ["lobby", "team-*"] });
   const refused = await turnedAway(t, url, { auth: { token: shown, room: ["lobby", "attic"] } });
@@ -144,7 +123,7 @@ test("a token's rooms limit what may be joined, and named in the handshake", asy
   assert.equal((await nobody.ask("join", "lobby")).error.code, "forbidden");
 });
 
-test("on expiry the connection is told, and ended when the grace is over", async (t) => {
+test("notifies a connection that its token expired and ends it after the grace period", async (t) => {
   const { url, logs } = await startServer(t, { authSecret, authGraceMs: 50 });
   const bob = await connect(t, url, { auth: { token: await token({ sub: "bob" }), room: "lobby" } });
   const ann = await connect(t, url, { auth: { token: await token({ exp: now() - 4 }), room: "lobby" } });
@@ -159,7 +138,7 @@ test("on expiry the connection is told, and ended when the grace is over", async
   await until(() => assert.equal(logs.find(({ reason }) => reason !== undefined)?.reason, "token expired"));
 });
 
-test("a new token keeps a connection, in the rooms that it still allows", async (t) => {
+test("a new token keeps the connection in the rooms that it still allows", async (t) => {
   const { url } = await startServer(t, { authSecret, authGraceMs: 60_000 });
   const auth = { token: await token({ exp: now() - 4 }), room: ["lobby", "attic"] };
   const ann = await connect(t, url, { auth });
@@ -171,7 +150,7 @@ test("a new token keeps a connection, in the rooms that it still allows", async 
   assert.deepEqual((await ann.ask("chat", "still here")).rooms, ["lobby"]);
 });
 
-test("one who shows a new token in the grace outlives it", async (t) => {
+test("a connection that sends a new token within the grace period stays", async (t) => {
   const { url } = await startServer(t, { authSecret, authGraceMs: 300 });
   const short = async (sub: string) => withToken(await token({ sub, exp: now() - 4 }));
   const [ann, bob] = [await connect(t, url, await short("ann")), await connect(t, url, await short("bob"))];
@@ -183,7 +162,7 @@ test("one who shows a new token in the grace outlives it", async (t) => {
   assert.equal(await ann.ask("notice", "and on"), "have and on");
 });
 
-test("a new token that is no good, or another user's, changes nothing", async (t) => {
+test("a new token that is invalid or another user's changes nothing", async (t) => {
   const { url } = await startServer(t, { authSecret });
   const ann = await connect(t, url, { auth: { token: await token(), room: "lobby" } });
   assert.equal((await ann.ask("auth", await token({ sub: "bob" }))).error.code, "forbidden");
@@ -193,31 +172,31 @@ test("a new token that is no good, or another user's, changes nothing", async (t
   assert.deepEqual((await ann.ask("chat", "still ann")).rooms, ["lobby"]);
 });
 
-test("where no token is asked for, none is taken", async (t) => {
+test("refuses a token if the server requires none", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const { error } = await ann.ask("auth", "x");
   assert.deepEqual(error, { code: "unknown_event", message: "This server asks for no token." });
 });
 
-for (const [what, options] of Object.entries({ "that shows a token": { authSecret }, "without one": {} })) {
-  test(`a client ${what} that asks twice before it was answered is ended`, async (t) => {
+for (const [what, options] of Object.entries({ "with a token": { authSecret }, "without a token": {} })) {
+  test(`a client ${what} that repeats CONNECT before the server replies is disconnected`, async (t) => {
     const { url, app } = await startServer(t, options);
     const raw = await openRaw(t, url);
     const shown = JSON.stringify({ token: await token() });
-    // In one write, so that they are heard in one turn.
+    // In one write, so that the server handles all of them in one turn.
     const tcp = (raw.ws as unknown as { _socket: Socket })._socket;
     tcp.cork();
     raw.send(...Array(50).fill(`40${shown}`));
     tcp.uncork();
     await raw.closed();
-    await until(() => assert.equal(app.io.of("/").sockets.size, 0));
-    assert.equal(app.io.engine.clientsCount, 0);
-    assert.match(await app.metrics.metrics(), /roomcast_connects_total\{namespace="\/"\} [01]\n/);
+    await until(() => assert.equal(app.roomcast.io.of("/").sockets.size, 0));
+    assert.equal(app.roomcast.io.engine.clientsCount, 0);
+    assert.match(await app.roomcast.metrics.metrics(), /roomcast_connects_total\{namespace="\/"\} [01]\n/);
   });
 }
 
-describe("with public keys,", () => {
+describe("with public keys", () => {
   async function keys() {
     const rs = await generateKeyPair("RS256");
     const es = await generateKeyPair("ES256");
@@ -240,7 +219,7 @@ describe("with public keys,", () => {
     ]);
   }
 
-  test("from a file, tokens of RS256 and ES256 are good, and no others", async (t) => {
+  test("from a file, accepts RS256 and ES256 tokens signed with those keys and no others", async (t) => {
     const { rs, es, jwks } = await keys();
     const authJwks = join(mkdtempSync(join(tmpdir(), "roomcast-")), "jwks.json");
     writeFileSync(authJwks, JSON.stringify(jwks));
@@ -253,7 +232,7 @@ describe("with public keys,", () => {
       "unauthorized",
     );
     assert.equal(await isLetIn(t, server, await sign(rs.privateKey, "RS256", "unknown")), "unauthorized");
-    // A public key is known to all: signed with it as if it were a secret, a token must not be good.
+    // Anyone knows a public key. A token signed with it as an HMAC secret must be refused.
     for (const known of [
       await exportSPKI(rs.publicKey),
       JSON.stringify(jwks.keys[0]),
@@ -265,7 +244,7 @@ describe("with public keys,", () => {
     assert.equal(await isLetIn(t, server, new UnsecuredJWT({ sub: "ann" }).encode()), "unauthorized");
   });
 
-  test("from a URL they are fetched; while that fails nobody comes in, and it is the server's fault", async (t) => {
+  test("from a URL, fetches them; while that fails, refuses clients with the code internal", async (t) => {
     const { rs, jwks } = await keys();
     let status = 500;
     const issuer = createServer((_request, response) => response.writeHead(status).end(JSON.stringify(jwks)));
@@ -286,7 +265,7 @@ describe("with public keys,", () => {
     assert.deepEqual([back.length, back[0]?.failures, faults().length], [1, 3, 1]);
   });
 
-  test("an issuer that does not answer is waited for as long as a handler may take", async (t) => {
+  test("waits for an unresponsive issuer no longer than the handler timeout", async (t) => {
     const issuer = createServer(() => {});
     await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
     t.after(() => issuer.close().closeAllConnections());
@@ -298,7 +277,7 @@ describe("with public keys,", () => {
     assert.equal(server.logs.filter(({ level }) => Number(level) > 30).length, 1);
   });
 
-  test("a file that is no key set is a setting to mend", async (t) => {
+  test("from a file without usable keys, fails to start with an error that names the setting", async (t) => {
     const path = join(mkdtempSync(join(tmpdir(), "roomcast-")), "jwks.json");
     await assert.rejects(
       startServer(t, { authJwks: path }),
@@ -333,7 +312,7 @@ describe("with public keys,", () => {
   });
 });
 
-test("no line of the log has a token or a text in it", async (t) => {
+test("logs neither tokens nor message texts", async (t) => {
   const { url, logs } = await startServer(t, { authSecret });
   const shown = await token();
   const ann = await connect(t, url, { auth: { token: shown, room: "lobby" } });
@@ -346,31 +325,27 @@ test("no line of the log has a token or a text in it", async (t) => {
   assert.ok(!written.includes(shown.slice(0, 20)) && !written.includes("private"));
 });
 
-test("of two tokens in flight the one sent last wins, and the acks keep their order", async (t) => {
-  const waiting = new Map<string, (grant: Grant) => void>();
-  const grantOf = (token: unknown): Promise<Grant> =>
-    token === "first"
-      ? Promise.resolve({ userId: "ann" })
-      : new Promise((resolve) => waiting.set(String(token), resolve));
-  const authority = { graceMs: 1_000, grant: grantOf };
-  const namespace = root({ rooms: new Rooms("/", 10), maxTextChars: 100, authority });
-  const app = Fastify();
-  const settings = { ...readOptions({}), metrics: new Metrics(), health: new Health() };
-  app.register(socketio, { ...settings, namespaces: [namespace] });
-  t.after(() => app.close());
-  const url = await app.listen({ port: 0, host: "127.0.0.1" });
-  const ann = await connect(t, url, { auth: { token: "first", room: ["lobby", "den"] } });
+test("the last of several tokens in flight wins, and their acks keep the order", async (t) => {
+  const waiting: ((permissions: Permissions) => void)[] = [];
+  const { url, app } = await startServer(t, { authSecret });
+  const ann = await connect(t, url, { auth: { token: await token(), room: ["lobby", "den"] } });
+  const [{ namespace }] = coreOf(app).dispatchers as [Dispatcher];
+  const authenticate = () => new Promise<Permissions>((resolve) => waiting.push(resolve));
+  t.mock.method(namespace.authenticator as Authenticator, "authenticate", authenticate);
   const acks: unknown[] = [];
-  const answers = ["slow", "refused", "quick"].map((token) =>
-    ann.ask("auth", token).then((reply) => acks.push(reply.rooms ?? reply.error.code)),
+  const answers = [1, 2, 3].map(() =>
+    ann.ask("auth", "a token").then((reply) => acks.push(reply.rooms ?? reply.error.code)),
   );
-  await until(() => assert.equal(waiting.size, 3));
-  waiting.get("quick")?.({ userId: "ann", rooms: ["den"] });
-  waiting.get("refused")?.({ userId: "bob" });
-  await (await connect(t, url, { auth: { token: "first" } })).settled();
-  assert.deepEqual(acks, []);
-  waiting.get("slow")?.({ userId: "ann", rooms: ["lobby", "den"] });
+  const joined = ann.ask("join", "lobby");
+  for (const [n, permissions] of [
+    { userId: "ann", rooms: ["lobby", "den"] },
+    { userId: "bob" },
+    { userId: "ann", rooms: ["den"] },
+  ].entries()) {
+    await until(() => assert.equal(waiting.length, n + 1));
+    waiting[n]?.(permissions);
+  }
   await Promise.all(answers);
   assert.deepEqual(acks, [["lobby", "den"], "forbidden", ["den"]]);
-  assert.equal((await ann.ask("join", "lobby")).error.code, "forbidden");
+  assert.equal((await joined).error.code, "forbidden");
 });

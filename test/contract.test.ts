@@ -8,7 +8,7 @@ const brief = ({ userId, text, state, room, rooms }: Message) => ({ userId, text
 
 for (const namespace of ["/", "/chat"] as const) {
   describe(`on ${namespace}`, () => {
-    test("a newcomer is greeted with its rooms, which hear it join", async (t) => {
+    test("a new connection is greeted with its rooms, and its joins are announced there", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -23,7 +23,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(Math.abs(Date.now() - joined.at) < 60_000);
     });
 
-    test("a join is acked with the room, all rooms and the number of members", async (t) => {
+    test("acks a join with the room, all rooms and the number of members", async (t) => {
       const { url } = await startServer(t);
       await enter(t, url + namespace, "ann", "den");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -37,7 +37,7 @@ for (const namespace of ["/", "/chat"] as const) {
       });
     });
 
-    test("joining twice is acked and told to nobody", async (t) => {
+    test("acks a repeated join without announcing it", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       assert.deepEqual(await ann.ask("join", "lobby"), { room: "lobby", rooms: ["lobby"], members: 1 });
@@ -45,7 +45,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
     });
 
-    test("those who stay hear a leave, the leaver does not", async (t) => {
+    test("announces a leave to the remaining members but not to the leaver", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -56,7 +56,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(!bob.texts.includes("<= bob leave lobby"));
     });
 
-    test("one who leaves no longer hears the room", async (t) => {
+    test("a connection that left a room receives nothing more from it", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -66,7 +66,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(!bob.texts.includes("<= are you there?"));
     });
 
-    test("leaving a room one is not in fails, and the room hears nothing", async (t) => {
+    test("leaving a room without being in it fails and is not announced", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "den");
@@ -76,7 +76,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
     });
 
-    test("a chat is heard once through each room that both are in, with one id", async (t) => {
+    test("delivers a chat once per shared room, always with the same id", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -93,7 +93,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.deepEqual(receipt, { id: receipt.id, rooms: ["lobby", "den"], recipients: 4 });
     });
 
-    test("a chat to one room is heard in that room alone", async (t) => {
+    test("delivers a chat to one room in that room only", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -104,7 +104,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(!bob.texts.includes("<= psst"));
     });
 
-    test("a chat to a room one is not in fails and is heard by nobody", async (t) => {
+    test("a chat to a room without being in it fails and is not delivered", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "den");
@@ -113,7 +113,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(!ann.texts.includes("<= let me in"));
     });
 
-    test("a chat from nowhere reaches nobody and is remembered all the same", async (t) => {
+    test("a chat without rooms reaches nobody but still becomes the context", async (t) => {
       const { url } = await startServer(t);
       const ann = await connect(t, url + namespace);
       const receipt = await ann.ask("chat", "hello?");
@@ -121,13 +121,13 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.equal(await ann.ask("bye"), "<= hello?");
     });
 
-    test("the optional room of a chat may be null, which JSON makes of undefined", async (t) => {
+    test("the optional room of a chat may be null, which is how JSON encodes undefined", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       assert.deepEqual((await ann.ask("chat", "hi", undefined)).rooms, ["lobby"]);
     });
 
-    test("a notice is answered to the sender alone", async (t) => {
+    test("answers a notice to the sender only", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -140,7 +140,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.deepEqual(overheard, ["have settled"]);
     });
 
-    test("bye hears its context, is acked with its text, is told to its rooms and disconnected", async (t) => {
+    test("bye returns the context, is acked with its text, is announced to the rooms and disconnects", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -165,7 +165,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.ok(!bob.texts.includes("<= bob leaved"));
     });
 
-    test("others learn only the room concerned, oneself all of one's rooms", async (t) => {
+    test("messages name all rooms of the member to itself, but only the room concerned to others", async (t) => {
       const { url } = await startServer(t);
       const rooms = ["lobby", "den", "attic"];
       const ann = await connect(t, url + namespace, { auth: { userId: "ann", room: rooms } });
@@ -193,7 +193,7 @@ for (const namespace of ["/", "/chat"] as const) {
       for (const message of heard) assert.deepEqual(message.rooms, [message.room]);
     });
 
-    test("bye before anything was said has no context", async (t) => {
+    test("bye before any message has no context", async (t) => {
       const { url } = await startServer(t);
       const ann = await connect(t, url + namespace);
       const bye = next(ann.socket, "bye");
@@ -201,7 +201,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.deepEqual(await bye, [null]);
     });
 
-    test("one who comes back after bye starts with no context", async (t) => {
+    test("a connection that returns after bye starts without a context", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       await ann.ask("chat", "before");
@@ -214,7 +214,7 @@ for (const namespace of ["/", "/chat"] as const) {
       assert.equal(await ann.ask("bye"), "");
     });
 
-    test("a connection lost without bye is told to each of its rooms", async (t) => {
+    test("announces a connection lost without bye to each of its rooms", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
       const bob = await enter(t, url + namespace, "bob", "lobby");
@@ -229,7 +229,7 @@ for (const namespace of ["/", "/chat"] as const) {
       });
     });
 
-    test("an event that does not exist fails by ack, or as the event error", async (t) => {
+    test("an unknown event fails in its ack or as the event error", async (t) => {
       const { url } = await startServer(t);
       const ann = await connect(t, url + namespace);
       const { error } = await ann.ask("shout", "hey");
@@ -242,7 +242,7 @@ for (const namespace of ["/", "/chat"] as const) {
   });
 }
 
-test("msg is acked and remembered on /chat, and unknown on /", async (t) => {
+test("msg is acked and becomes the context on /chat, and is unknown on /", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, `${url}/chat`, "ann", "lobby");
   assert.equal(await ann.ask("msg", "note to self"), "recv note to self");
@@ -255,7 +255,7 @@ test("msg is acked and remembered on /chat, and unknown on /", async (t) => {
   assert.equal((await root.ask("msg", "hello")).error.code, "unknown_event");
 });
 
-test("a room of / and a room of /chat are two rooms, though they share a name", async (t) => {
+test("rooms of the same name on / and /chat are separate", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const bob = await enter(t, `${url}/chat`, "bob", "lobby");
@@ -264,7 +264,7 @@ test("a room of / and a room of /chat are two rooms, though they share a name", 
   assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
 });
 
-test("ids are unique and sort by the order of what was said", async (t) => {
+test("message ids are unique and sort in sending order", async (t) => {
   const { url } = await startServer(t);
   const ann = await connect(t, url);
   const receipts = await Promise.all(Array.from({ length: 500 }, (_, i) => ann.ask("chat", String(i))));

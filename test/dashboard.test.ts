@@ -34,7 +34,7 @@ const grouping = /\bby \(([^)]*)\)/g;
 const labelsIn = (matchers: string): string[] =>
   [...matchers.matchAll(/(\w+)[=!]/g)].map(([, label = ""]) => label);
 
-/** The metrics that a query selects, each with the labels that it is narrowed or grouped by. */
+/** The metrics that a query selects, each with the labels that it filters or groups by. */
 function selected({ expr }: Target): { name: string; labels: string[] }[] {
   const groups = [...expr.matchAll(grouping)].flatMap(([, list = ""]) => list.split(", "));
   return [...expr.matchAll(selector)].map(([, name = "", matchers = ""]) => ({
@@ -43,7 +43,10 @@ function selected({ expr }: Target): { name: string; labels: string[] }[] {
   }));
 }
 
-/** A server in a process of its own, whose clients have done some of all that is counted; one of them stays. */
+/**
+ * Starts a server process whose clients have done something of everything that is counted; ann stays
+ * connected.
+ */
 async function busyServer(t: TestContext): Promise<{ operations: string; ann: Member }> {
   const command = runCommand(t, ["--port", "0", "--operations-port", "0"]);
   const url = await command.ready();
@@ -59,7 +62,7 @@ async function busyServer(t: TestContext): Promise<{ operations: string; ann: Me
   return { operations, ann };
 }
 
-/** Sends more than is allowed until the server ends the connection. */
+/** Exceeds the rate limit until the server ends the connection. */
 async function flood(t: TestContext, url: string): Promise<void> {
   const raw = await connectRaw(t, url);
   raw.send(...Array.from({ length: 3_000 }, () => '42["notice","again"]'));
@@ -77,7 +80,7 @@ async function scrape(operations: string): Promise<{ metrics: string[]; series: 
 }
 
 describe("the Grafana dashboard", () => {
-  test("names each metric with the chosen instances, and nothing that these tests would not see", () => {
+  test("filters every metric by the chosen instances and names no metric that these tests would miss", () => {
     for (const { expr } of targets) {
       const rest = expr.replace(selector, "").replace(grouping, "").replaceAll("[$__rate_interval]", "");
       assert.doesNotMatch(rest, /[a-z_]\w*\b(?! *\()|["$[{]/, expr);
@@ -86,7 +89,7 @@ describe("the Grafana dashboard", () => {
     }
   });
 
-  test("asks for nothing that the server does not export", async (t) => {
+  test("queries nothing that the server does not export", async (t) => {
     const { series } = await scrape((await busyServer(t)).operations);
     const ofPrometheus = ["instance"];
     for (const target of targets) {
@@ -115,7 +118,7 @@ describe("the Grafana dashboard", () => {
     assert.ok(metrics.filter((name) => name.startsWith("roomcast_")).length > 10);
   });
 
-  test("has panels that can be told apart and do not overlap", () => {
+  test("has distinct panels that do not overlap", () => {
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
     assert.equal(new Set(panels.map(({ title }) => title)).size, panels.length);
     const cells = panels.flatMap(({ gridPos: { h, w, x, y } }) =>
@@ -126,7 +129,7 @@ describe("the Grafana dashboard", () => {
   });
 });
 
-describe("a Prometheus that reads the server", { skip: skipWithout("prometheus") }, () => {
+describe("a Prometheus that scrapes the server", { skip: skipWithout("prometheus") }, () => {
   test("answers every query of the dashboard with numbers, and with the labels of its legend", async (t) => {
     const { operations, ann } = await busyServer(t);
     const prometheus = await startPrometheus(t, new URL(operations).host);
@@ -135,7 +138,7 @@ describe("a Prometheus that reads the server", { skip: skipWithout("prometheus")
     for (const target of targets) {
       const query = filledIn(target, instance);
       await until(async () => {
-        // What is shown per second, or as a quantile, is of what goes on.
+        // Rates and quantiles need ongoing events.
         await ann.ask("chat", "still here");
         const samples = await prometheus.query(query);
         assert.notDeepEqual(samples, [], query);
@@ -148,7 +151,7 @@ describe("a Prometheus that reads the server", { skip: skipWithout("prometheus")
     }
   });
 
-  test("has no complaint about how metrics are named and written", async (t) => {
+  test("accepts the names and the format of all metrics", async (t) => {
     const { operations } = await busyServer(t);
     const input = await (await fetch(`${operations}/metrics`)).text();
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
@@ -161,7 +164,7 @@ describe("a Prometheus that reads the server", { skip: skipWithout("prometheus")
 
 const choices = (prometheus: Prometheus) => prometheus.labelValues(choiceMetric, choiceLabel);
 
-/** The query as Grafana puts it, with one instance chosen. */
+/** The query as Grafana sends it, with one instance chosen. */
 function filledIn({ expr }: Target, instance: string): string {
   return expr.replaceAll("$instance", instance.replaceAll(".", "\\\\.")).replaceAll("$__rate_interval", "5s");
 }

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { settingRows } from "../src/config/read.ts";
 import { RoomSettings } from "../src/config/settings.ts";
-import { endings, errors, refusals } from "../src/errors.ts";
+import { disconnectReasons, errors, refusals } from "../src/errors.ts";
 import { parseDocument } from "../src/http/markdown.ts";
-import { chat } from "../src/namespaces/chat.ts";
+import { chat } from "../src/namespaces/builtin.ts";
 import { Rooms } from "../src/rooms/rooms.ts";
 import { startServer } from "./support/server.ts";
 
@@ -42,7 +42,7 @@ describe("tables", () => {
   });
 
   test("the events equal the code's", () => {
-    const events = chat({ rooms: new Rooms("/chat", 1), maxTextChars: 1 }).events.keys();
+    const events = chat({ rooms: new Rooms("/chat", { maxRooms: 1 }), maxTextChars: 1 }).events.keys();
     assert.deepEqual(firstCells("protocol", "Events from the client"), [...events]);
   });
 
@@ -63,12 +63,16 @@ describe("tables", () => {
       reason.replaceAll("`", ""),
       Number(code),
     ]);
-    assert.deepEqual(documented, Object.entries(endings));
+    const reasons = Object.entries(disconnectReasons);
+    assert.deepEqual(
+      documented,
+      reasons.map(([reason, { code }]) => [reason, code]),
+    );
   });
 
   test("the metrics equal those that the server reports", async (t) => {
     const { app } = await startServer(t);
-    const reported = (await app.metrics.getMetricsAsArray()).map(({ name }) => name);
+    const reported = (await app.roomcast.metrics.getMetricsAsArray()).map(({ name }) => name);
     assert.deepEqual(firstCells("operations", "Metrics").toSorted(), reported.toSorted());
   });
 
@@ -82,7 +86,7 @@ describe("tables", () => {
     }
   });
 
-  test("every flag that is mentioned exists", () => {
+  test("every mentioned flag exists", () => {
     const flags = new Set(["help", "version", ...settingRows.map(({ flag }) => flag)]);
     // Flags of npm, Node.js and the development scripts.
     for (const other of ["omit", "import", "test", "test-force-exit", "seconds", "seed"]) flags.add(other);
@@ -109,7 +113,7 @@ describe("pages", () => {
     }
   });
 
-  test("every internal link leads to a page, and every fragment to a heading of it", async (t) => {
+  test("every internal link leads to a page and every fragment to one of its headings", async (t) => {
     const { url } = await startServer(t);
     const loaded = new Map<string, string>();
     const load = async (path: string) => {

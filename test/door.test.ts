@@ -10,15 +10,15 @@ import { promisify } from "node:util";
 import fastifyWebsocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance } from "fastify";
 import { WebSocket } from "ws";
-import { build, type RoomcastOptions, roomcast } from "../src/app.ts";
+import { type RoomcastOptions, roomcast } from "../src/roomcast.ts";
 import { connect } from "./support/client.ts";
 import { scrape } from "./support/metrics.ts";
 import { engineUrl, openPolling, openRaw, RawSocket } from "./support/raw.ts";
-import { startServer } from "./support/server.ts";
+import { buildServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 import { Wire } from "./support/wire.ts";
 
-/** Listens with an app of one's own. @returns its address */
+/** Lets an app that a test has built listen. @returns its address */
 async function listen(t: TestContext, app: FastifyInstance): Promise<string> {
   t.after(() => app.close());
   return app.listen({ port: 0, host: "127.0.0.1" });
@@ -31,12 +31,12 @@ const upgradeHeaders = [
   "Sec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==",
 ];
 
-describe("the gate decides on the query that Engine.IO uses:", () => {
+describe("admission reads the query as Engine.IO does:", () => {
   const jsonp = ["j=0", "%6a=0", "%6A=0", "j=&b64=1", "j", "j=0&j=1", "x=1&%6a", "j=0#", "a;b=1&j=0"];
   const keys = Array.from({ length: 998 }, (_, n) => `k${n}`).join("&");
   const harmless = ["J=0", "+j=0", "j%00=0", "x=%26j=0", "x=1;j=0", "j[]=0", "#&j=0", `x=%3Fj=0`];
   for (const eio of [3, 4]) {
-    test(`JSONP is refused however it is written, of Engine.IO ${eio}`, async (t) => {
+    test(`refuses JSONP in any spelling, Engine.IO ${eio}`, async (t) => {
       const { port } = await startServer(t);
       const wires = [...jsonp, `j=0&${keys}`].map((query) => {
         const wire = new Wire(t, port);
@@ -49,9 +49,9 @@ describe("the gate decides on the query that Engine.IO uses:", () => {
       }
     });
 
-    test(`what is no JSONP to Engine.IO is none to the gate, of Engine.IO ${eio}`, async (t) => {
+    test(`accepts queries that Engine.IO does not take for JSONP, Engine.IO ${eio}`, async (t) => {
       const { port } = await startServer(t);
-      // Both read the first 1,000 keys.
+      // Both Engine.IO and admission read only the first 1,000 keys.
       for (const query of [...harmless, `${keys}&j=0`]) {
         const wire = new Wire(t, port);
         wire.send(`/socket.io/?EIO=${eio}&transport=polling&b64=1&${query}`);
@@ -61,7 +61,7 @@ describe("the gate decides on the query that Engine.IO uses:", () => {
     });
   }
 
-  test("a session is one under any spelling of its key", async (t) => {
+  test("recognizes a session id under any spelling of its key", async (t) => {
     const { url } = await startServer(t, { maxConnections: 1 });
     const { searchParams } = new URL(await openPolling(url));
     const sid = searchParams.get("sid");
@@ -76,7 +76,7 @@ describe("the gate decides on the query that Engine.IO uses:", () => {
       assert.equal((await fetch(engineUrl(url, "polling", query))).status, 400, query);
   });
 
-  test("a session that is none of JSONP does not become one", async (t) => {
+  test("refuses JSONP on a session that was opened without it", async (t) => {
     const { url } = await startServer(t);
     const session = await openPolling(url, "", 3);
     assert.equal((await fetch(`${session}&%6a=0`)).status, 403);
@@ -89,9 +89,9 @@ describe("the gate decides on the query that Engine.IO uses:", () => {
   });
 });
 
-describe("upgrades are refused before they are WebSockets:", () => {
+describe("upgrades are checked before the WebSocket handshake:", () => {
   for (const eio of [3, 4]) {
-    test(`of sessions of Engine.IO ${eio} that are WebSockets, or about to be, or none`, async (t) => {
+    test(`refuses those of Engine.IO ${eio} sessions that use a WebSocket, are upgrading or do not exist`, async (t) => {
       const { url, port } = await startServer(t);
       const sid = (address: string) => new URL(address).searchParams.get("sid");
       const raw = await openRaw(t, url, "", eio);
@@ -121,7 +121,7 @@ describe("upgrades are refused before they are WebSockets:", () => {
     });
   }
 
-  test("one that does not come to an end is given up, and its session goes on", async (t) => {
+  test("abandons one that does not complete and keeps its session", async (t) => {
     const { url } = await startServer(t, { handshakeTimeoutMs: 300 });
     const session = await openPolling(url);
     await fetch(session, { method: "POST", body: "40" });
@@ -137,8 +137,8 @@ describe("upgrades are refused before they are WebSockets:", () => {
   });
 });
 
-describe("TCP connections of one address are limited:", () => {
-  test("those beyond are closed at once, counted, and logged once", async (t) => {
+describe("limits the TCP connections of one address:", () => {
+  test("closes those beyond the limit at once, counts them and logs once", async (t) => {
     const { url, port, app, logs } = await startServer(t, { maxConnectionsPerAddress: 1 });
     const sockets = Array.from({ length: 112 }, () => openTcp(port, "127.0.0.1").on("error", () => {}));
     t.after(() => {
@@ -156,7 +156,7 @@ describe("TCP connections of one address are limited:", () => {
     );
   });
 
-  test("those of a trusted proxy are not", async (t) => {
+  test("exempts those of a trusted proxy", async (t) => {
     const { port, app } = await startServer(t, { maxConnectionsPerAddress: 1, trustProxy: ["127.0.0.0/8"] });
     let open = 0;
     app.server.on("connection", () => open++);
@@ -198,12 +198,12 @@ describe("on a Unix socket", () => {
 
   const clients = ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1"];
 
-  test("trustProxy loopback believes the proxy at its other end", async (t) => {
+  test("trustProxy loopback trusts the proxy at the other end", async (t) => {
     const path = await listenOnPath(t, { trustProxy: ["loopback"], maxConnectionsPerAddress: 1 });
     assert.deepEqual(await knock(t, path, ...clients), [200, 429, 200, 200]);
   });
 
-  test("without it all are one address, and TCP connections are not limited by that", async (t) => {
+  test("without it all clients share one address, and TCP connections are not limited by address", async (t) => {
     const path = await listenOnPath(t, { trustProxy: ["192.0.2.9"], maxConnectionsPerAddress: 1 });
     assert.deepEqual(await knock(t, path, ...clients), [200, 429, 429, 429]);
     for (let n = 0; n < 110; n++) new Wire(t, path);
@@ -213,8 +213,8 @@ describe("on a Unix socket", () => {
   });
 });
 
-test("every address that is listened on for localhost has the limits", async (t) => {
-  // A machine where the name has two addresses.
+test("applies the limits on every address that it listens on for localhost", async (t) => {
+  // Simulates a machine where localhost resolves to two addresses.
   const { lookup } = dns;
   const both = ["127.0.0.1", "127.0.0.2"].map((address) => ({ address, family: 4 }));
   t.mock.method(dns, "lookup", ((
@@ -227,7 +227,7 @@ test("every address that is listened on for localhost has the limits", async (t)
       : lookup(name, options, done as never)) as typeof lookup);
   const own = Fastify({ forceCloseConnections: true });
   own.register(roomcast, { maxConnectionsPerAddress: 1 });
-  const apps: FastifyInstance[] = [own, await build({ maxConnectionsPerAddress: 1 })];
+  const apps: FastifyInstance[] = [own, await buildServer({ maxConnectionsPerAddress: 1 })];
   for (const app of apps) {
     t.after(() => app.close());
     await app.listen({ port: 0, host: "localhost" });
@@ -244,7 +244,7 @@ test("every address that is listened on for localhost has the limits", async (t)
   }
 });
 
-describe("beside other listeners for WebSockets", () => {
+describe("alongside other WebSocket listeners", () => {
   const echo = async (app: FastifyInstance) => {
     app.get("/echo", { websocket: true }, (socket) => {
       socket.on("message", (data) => socket.send(`echo ${data}`));
@@ -261,7 +261,7 @@ describe("beside other listeners for WebSockets", () => {
       app.register(fastifyWebsocket);
       app.register(echo);
     },
-    "a listener for upgrades, added before and after": (app) => {
+    "an upgrade listener added before and one added after": (app) => {
       const answer = (socket: NodeJS.WritableStream, path = "") => {
         assert.doesNotMatch(path, /^\/socket\.io\//);
         if (path === "/echo" && socket.writable) socket.end("HTTP/1.1 418 Teapot\r\n\r\n");
@@ -274,7 +274,7 @@ describe("beside other listeners for WebSockets", () => {
     },
   };
   for (const [title, register] of Object.entries(orders)) {
-    test(`${title}: each has its own`, async (t) => {
+    test(`${title}: each handles its own requests`, async (t) => {
       const app = Fastify({ forceCloseConnections: true });
       register(app);
       const url = await listen(t, app);
@@ -301,7 +301,7 @@ describe("beside other listeners for WebSockets", () => {
   }
 });
 
-test("an app of HTTP/2 is refused as roomcast is registered, in a sentence", async () => {
+test("registering roomcast in an HTTP/2 app fails with one sentence", async () => {
   const apps = [
     Fastify({ http2: true }),
     Fastify({ http2: true, https: {} }),
@@ -315,10 +315,10 @@ test("an app of HTTP/2 is refused as roomcast is registered, in a sentence", asy
   }
 });
 
-describe("registered with a prefix, the engine and its files are at the root:", () => {
+describe("with a prefix, the engine and its files stay at the root:", () => {
   const scopes: Record<string, (app: FastifyInstance) => void> = {
-    "a prefix of its own": (app) => app.register(roomcast, { prefix: "/v1" }),
-    "that of a scope": (app) =>
+    "the plugin's own prefix": (app) => app.register(roomcast, { prefix: "/v1" }),
+    "the prefix of a scope": (app) =>
       app.register(async (scope) => void scope.register(roomcast, { maxRooms: 3 }), { prefix: "/v1" }),
   };
   for (const [title, register] of Object.entries(scopes)) {

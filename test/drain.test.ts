@@ -11,7 +11,7 @@ import { connectRaw, engineUrl } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-test("readiness falls first, then nobody new comes in, then all go, one after the other", async (t) => {
+test("the server reports not ready, then refuses new clients, then disconnects all clients one by one", async (t) => {
   const { url, app } = await startServer(t, { drainDelayMs: 300, drainTimeMs: 400 });
   const members = await Promise.all(
     Array.from({ length: 20 }, (_, n) =>
@@ -22,7 +22,7 @@ test("readiness falls first, then nobody new comes in, then all go, one after th
     await next(socket, "disconnect");
     return performance.now();
   });
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   assert.equal((await fetch(`${url}/readyz`)).status, 503);
   const late = await connect(t, url, { reconnection: false });
   gone.push(next(late.socket, "disconnect").then(() => performance.now()));
@@ -31,20 +31,20 @@ test("readiness falls first, then nobody new comes in, then all go, one after th
   assert.deepEqual([refused.status, (await refused.json()).code], [503, "draining"]);
   await next(client(t, url, { reconnection: false }), "connect_error");
   const times = (await Promise.all(gone)).toSorted((a, b) => a - b);
-  assert.ok(Number(times.at(-1)) - first > 300, "they go over the time given");
+  assert.ok(Number(times.at(-1)) - first > 300, "the disconnects are spread over the drain time");
   assert.ok(
     Number(times[10]) - first > 100 && Number(times.at(-1)) - Number(times[10]) > 100,
-    "and not in a herd",
+    "the disconnects do not come in a burst",
   );
   await drained;
-  assert.equal(app.io.engine.clientsCount, 0);
+  assert.equal(app.roomcast.io.engine.clientsCount, 0);
 });
 
-test("a WebSocket is told why, and clients come back by themselves", async (t) => {
+test("a WebSocket receives the close reason, and its client reconnects", async (t) => {
   const { url, app, port } = await startServer(t, { drainTimeMs: 0 });
   const ann = await connect(t, url, { reconnectionDelay: 50 });
   const lost = next(ann.socket, "disconnect");
-  await app.drain();
+  await app.roomcast.drain();
   const [reason, { context }] = await lost;
   assert.deepEqual([reason, context.code, context.reason], ["transport close", 1001, "server shutting down"]);
   const back = next(ann.socket, "connect");
@@ -53,20 +53,20 @@ test("a WebSocket is told why, and clients come back by themselves", async (t) =
   await back;
 });
 
-test("those who stay are not told of those who go", async (t) => {
+test("a drain does not notify members of other members' disconnects", async (t) => {
   const { url, app, logs } = await startServer(t, { drainTimeMs: 100 });
   const members = await Promise.all(["ann", "bob", "cy"].map((name) => enter(t, url, name, "lobby")));
   for (const { socket } of members) socket.io.reconnection(false);
-  await app.drain();
+  await app.roomcast.drain();
   for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
   const reasons = logs.filter(({ msg }) => msg === "disconnected").map(({ reason }) => reason);
   assert.deepEqual(reasons, Array(3).fill("server shutting down"));
-  const metrics = await app.metrics.metrics();
+  const metrics = await app.roomcast.metrics.metrics();
   assert.match(metrics, /roomcast_endings_total\{reason="server shutting down"\} 3\n/);
   assert.match(metrics, /roomcast_disconnects_total\{namespace="\/",reason="server shutting down"\} 3\n/);
 });
 
-test("no message that was acked is lost to a member that was reading", async (t) => {
+test("members that read lose no acked message in a drain", async (t) => {
   const { url, app } = await startServer(t, {
     drainTimeMs: 300,
     eventsBurst: 100_000,
@@ -83,7 +83,8 @@ test("no message that was acked is lost to a member that was reading", async (t)
     ),
   );
   let sent = 0;
-  // Each says to itself, as fast as it is acked, until it is let go: what was acked it has heard.
+  // Each member sends to its own room as fast as acks arrive, until the server disconnects it. It must have
+  // received every message that was acked.
   for (const [n, { socket }] of readers.entries()) {
     const say = () => {
       const text = `${n}.${sent++} ${"x".repeat(2_000)}`;
@@ -96,7 +97,7 @@ test("no message that was acked is lost to a member that was reading", async (t)
   }
   await until(() => assert.equal(acked.length > 500, true));
   const gone = readers.map(({ socket }) => next(socket, "disconnect"));
-  await app.drain();
+  await app.roomcast.drain();
   await Promise.all(gone);
   const heard = new Set(readers.flatMap(({ texts }) => texts));
   assert.deepEqual(
@@ -105,23 +106,23 @@ test("no message that was acked is lost to a member that was reading", async (t)
   );
 });
 
-test("one who is backed up, and reads on, hears all of it before the end", async (t) => {
-  const { url, app } = await startServer(t, { drainTimeMs: 0, outboxMaxBytes: 50_000_000 });
+test("a backed-up client that reads again receives everything before it is disconnected", async (t) => {
+  const { url, app } = await startServer(t, { drainTimeMs: 0, sendQueueMaxBytes: 50_000_000 });
   const ann = await enter(t, url, "ann", "lobby");
   const raw = await connectRaw(t, url, "room=lobby");
   raw.ws.pause();
   for (let n = 0; n < 600; n++) await ann.ask("chat", `${n} ${"x".repeat(16_000)}`);
-  const [, slow] = [...app.io.of("/").sockets.values()];
+  const [, slow] = [...app.roomcast.io.of("/").sockets.values()];
   const { writeBuffer = [] } = (slow?.conn ?? {}) as { writeBuffer?: unknown[] };
   assert.ok(writeBuffer.length > 0);
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   raw.ws.resume();
   await raw.receives(/<= 599 x/);
   await raw.closed();
   await drained;
 });
 
-test("what was asked and takes its time is answered", async (t) => {
+test("completes a handshake that was still waiting for the issuer when the drain began", async (t) => {
   const { publicKey, privateKey } = await generateKeyPair("RS256");
   const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "a" }] });
   const asked: (() => void)[] = [];
@@ -135,25 +136,25 @@ test("what was asked and takes its time is answered", async (t) => {
     .sign(privateKey);
   const greeted = next(client(t, url, { auth: { token }, reconnection: false }), "res");
   await until(() => assert.equal(asked.length, 1));
-  const drained = app.drain();
-  // Until nobody new comes in.
+  const drained = app.roomcast.drain();
+  // Waits until the server refuses new sessions.
   while ((await fetch(engineUrl(url, "polling"))).status !== 503);
   asked[0]?.();
   assert.equal((await greeted)[0].text, "connected!");
   await drained;
 });
 
-test("one who neither reads nor answers is waited for no longer than a second or so", async (t) => {
+test("waits less than 3 s for a client that neither reads nor responds", async (t) => {
   const { url, app } = await startServer(t, { drainTimeMs: 0 });
   const raw = await connectRaw(t, url, "room=lobby");
   (raw.ws as unknown as { _socket: Socket })._socket.pause();
   const start = performance.now();
-  await app.drain();
+  await app.roomcast.drain();
   await app.close();
   assert.ok(performance.now() - start < 3_000);
 });
 
-test("the second signal ends at once", { skip: skipWithoutSignals }, async (t) => {
+test("a second signal ends the process at once", { skip: skipWithoutSignals }, async (t) => {
   const command = runCommand(t, ["--port", "0", "--drain-delay", "60000"]);
   const url = await command.ready();
   await connect(t, url, { reconnection: false });
@@ -166,7 +167,7 @@ test("the second signal ends at once", { skip: skipWithoutSignals }, async (t) =
   assert.ok(Date.now() - start < 1_000);
 });
 
-test("a server of an operator's own port answers for it until the end", {
+test("the operations port responds until the process exits", {
   skip: skipWithoutSignals,
 }, async (t) => {
   const command = runCommand(t, [

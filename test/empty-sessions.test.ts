@@ -8,7 +8,9 @@ import { until } from "./support/until.ts";
 type Send = (packet: string) => Promise<unknown>;
 type Open = (t: TestContext, url: string, query: string) => Promise<Send>;
 
-/** Ways to send one packet of Engine.IO after the other. */
+/**
+ * Opens a session in each version over each transport; returns a function that sends one Engine.IO packet.
+ */
 const ways: Record<string, { eio: number; open: Open }> = {
   ...Object.fromEntries(
     [3, 4].map((eio) => [
@@ -37,16 +39,16 @@ const ways: Record<string, { eio: number; open: Open }> = {
   ),
 };
 
-const sizeOf = ({ app }: RunningServer, nsp: string) => app.io.of(nsp).sockets.size;
+const sizeOf = ({ app }: RunningServer, nsp: string) => app.roomcast.io.of(nsp).sockets.size;
 const endings = async ({ app }: RunningServer) =>
-  Number(/endings_total\{reason="no namespace"\} (\d+)/.exec(await app.metrics.metrics())?.[1]);
+  Number(/endings_total\{reason="no namespace"\} (\d+)/.exec(await app.roomcast.metrics.metrics())?.[1]);
 
 for (const [way, { eio, open }] of Object.entries(ways)) {
-  describe(`a session of ${way} is closed in --handshake-timeout`, () => {
+  describe(`a session of ${way} is closed after --handshake-timeout`, () => {
     const start = (t: TestContext) =>
-      startServer(t, { handshakeTimeoutMs: 300 }, { prepare: (app) => void app.io.of("/own") });
+      startServer(t, { handshakeTimeoutMs: 300 }, { prepare: (app) => void app.roomcast.io.of("/own") });
 
-    test("once it has left all namespaces, and not while it is in one", async (t) => {
+    test("once it has left all namespaces, but not while it is in one", async (t) => {
       const server = await start(t);
       const ann = await enter(t, server.url, "ann", "lobby");
       const send = await open(t, server.url, "");
@@ -68,14 +70,14 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
         ),
       );
       await ann.settled();
-      assert.equal(server.app.io.engine.clientsCount, 2);
+      assert.equal(server.app.roomcast.io.engine.clientsCount, 2);
       await send("41/own,");
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 1));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 1));
       assert.equal(await endings(server), 1);
       assert.equal(await ann.ask("notice", "still here"), "have still here");
     });
 
-    test("where all its handshakes were refused, after it had left", async (t) => {
+    test("if it left and all its later handshakes were refused", async (t) => {
       const server = await start(t);
       const send = await open(t, server.url, "");
       if (eio === 4) await send("40");
@@ -84,10 +86,10 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
       await until(() => assert.equal(sizeOf(server, "/"), 0));
       await send("40/nowhere,");
       await send(eio === 4 ? '40{"userId":7}' : "40/chat?userId=");
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 0));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 0));
     });
 
-    test("where its only handshake was refused", async (t) => {
+    test("if its only handshake was refused", async (t) => {
       const server = await start(t);
       const send = await open(t, server.url, "userId=");
       if (eio === 4) await send("40");
@@ -97,12 +99,12 @@ for (const [way, { eio, open }] of Object.entries(ways)) {
           true,
         ),
       );
-      await until(() => assert.equal(server.app.io.engine.clientsCount, 0));
+      await until(() => assert.equal(server.app.roomcast.io.engine.clientsCount, 0));
     });
   });
 }
 
-test("a session that comes back to a namespace in time stays", async (t) => {
+test("a session that rejoins a namespace in time stays open", async (t) => {
   const server = await startServer(t, { handshakeTimeoutMs: 300 });
   const [left, back] = [await openRaw(t, server.url), await openRaw(t, server.url)];
   for (const raw of [left, back]) raw.send("40");

@@ -13,10 +13,10 @@ import { startServer } from "./support/server.ts";
 const transports = {
   polling: ["polling"],
   websocket: ["websocket"],
-  "polling that upgrades": ["polling", "websocket"],
+  "polling with an upgrade": ["polling", "websocket"],
 };
 
-/** Connect, join, chat, notice, msg, leave, bye: what every client must be able to do. */
+/** Runs what every client must support: connect, join, chat, notice, msg, leave, bye. */
 async function scenario(t: TestContext, socket: AnyClient, upgrades: boolean, text: string): Promise<void> {
   t.after(() => socket.disconnect());
   const heard: Message[] = [];
@@ -28,7 +28,7 @@ async function scenario(t: TestContext, socket: AnyClient, upgrades: boolean, te
     }),
   );
   socket.on("res", (message) => heard.push(message));
-  // biome-ignore lint/suspicious/noExplicitAny: a reply is whatever the server sent
+  // biome-ignore lint/suspicious/noExplicitAny: the server may reply with any value
   const ask = (...args: [string, ...unknown[]]) => new Promise<any>((ack) => socket.emit(...args, ack));
 
   await next(socket, "res");
@@ -64,11 +64,12 @@ async function scenario(t: TestContext, socket: AnyClient, upgrades: boolean, te
 for (const { version, connect } of generations) {
   describe(`socket.io-client ${version}`, () => {
     for (const [title, names] of Object.entries(transports)) {
-      test(`does everything over ${title}`, async (t) => {
+      test(`supports every event over ${title}`, async (t) => {
         const { url } = await startServer(t);
         const bob = await enter(t, `${url}/chat`, "bob", "hall");
         const options = { transports: names, forceNew: true, query: { userId: "ann", room: "hall" } };
-        // 1.x over polling alone encodes what is not ASCII as 2.x does not, and the two look alike.
+        // Over polling, 1.x encodes non-ASCII text differently from 2.x, and the server cannot tell them
+        // apart.
         const text = version.startsWith("1.") && title !== "websocket" ? "hello" : "héllo 👋 世界";
         await scenario(t, connect(`${url}/chat`, options), names.length > 1, text);
         await bob.hears("<= ann leaved");
@@ -76,7 +77,7 @@ for (const { version, connect } of generations) {
       });
     }
 
-    test("is told why its handshake was turned away", async (t) => {
+    test("receives the reason when its handshake is refused", async (t) => {
       const { url } = await startServer(t);
       const socket = connect(url, { forceNew: true, transports: ["websocket"], query: { userId: "" } });
       t.after(() => socket.disconnect());
@@ -85,7 +86,7 @@ for (const { version, connect } of generations) {
       assert.equal((old ? error : error.data).code, "bad_payload");
     });
 
-    test("comes back by itself after the server went away", async (t) => {
+    test("reconnects after the server restarts", async (t) => {
       const first = await startServer(t);
       const options = { forceNew: true, transports: ["websocket"], reconnectionDelay: 10 };
       const socket = connect(first.url, { ...options, query: { room: "hall" } });
@@ -95,12 +96,12 @@ for (const { version, connect } of generations) {
       await first.app.close();
       const { app } = await startServer(t, {}, { port: first.port });
       await reconnected;
-      assert.equal(app.io.engine.clientsCount, 1);
+      assert.equal(app.roomcast.io.engine.clientsCount, 1);
     });
   });
 }
 
-test("a 2.x client's query of a namespace arrives as its auth", async (t) => {
+test("the query of a 2.x client's namespace is used as its auth", async (t) => {
   const { url } = await startServer(t);
   const connect = generations.find(({ version }) => version === "2.5.0")?.connect;
   const socket = connect?.(`${url}/chat?room=den&userId=ann`, { forceNew: true, transports: ["websocket"] });
@@ -110,7 +111,7 @@ test("a 2.x client's query of a namespace arrives as its auth", async (t) => {
   assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
 });
 
-test("Engine.IO 4 by hand, on a raw WebSocket", async (t) => {
+test("a raw WebSocket client over Engine.IO 4 can use every event", async (t) => {
   const { url } = await startServer(t);
   const raw = await openRaw(t, url, "userId=ann&room=hall");
   raw.send("40/chat,");
@@ -133,7 +134,7 @@ test("Engine.IO 4 by hand, on a raw WebSocket", async (t) => {
 
 describe("Debian's python3-socketio", { skip: skipWithout("python3-socketio") }, () => {
   for (const [title, names] of Object.entries(transports)) {
-    test(`does everything over ${title}`, async (t) => {
+    test(`supports every event over ${title}`, async (t) => {
       const { url } = await startServer(t);
       const script = fileURLToPath(new URL("support/scenario.py", import.meta.url));
       const python = spawn("/usr/bin/python3", [script, url, ...names], {

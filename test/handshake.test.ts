@@ -4,14 +4,14 @@ import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
-test("a connection without a userId goes by its socket id", async (t) => {
+test("a connection without a userId uses its socket id", async (t) => {
   const { url } = await startServer(t);
   const { socket, messages } = await connect(t, url);
   assert.equal(messages[0]?.userId, socket.id);
   assert.deepEqual(messages[0]?.rooms, []);
 });
 
-test("auth wins over the query", async (t) => {
+test("auth overrides the query", async (t) => {
   const { url } = await startServer(t);
   const { messages } = await connect(t, url, {
     query: { userId: "from-query", room: "query-room" },
@@ -21,7 +21,7 @@ test("auth wins over the query", async (t) => {
   assert.deepEqual(messages[0]?.rooms, ["one", "two"]);
 });
 
-test("a null in auth counts as left out", async (t) => {
+test("a null in auth counts as missing", async (t) => {
   const { url } = await startServer(t);
   const { messages } = await connect(t, url, {
     query: { userId: "ann", room: "lobby" },
@@ -30,7 +30,7 @@ test("a null in auth counts as left out", async (t) => {
   assert.deepEqual([messages[0]?.userId, messages[0]?.rooms], ["ann", ["lobby"]]);
 });
 
-test("the query is shared by the namespaces of a connection, auth is not", async (t) => {
+test("the namespaces of a connection share its query but not its auth", async (t) => {
   const { url } = await startServer(t);
   const root = await enter(t, url, "ann", "lobby");
   const chat = root.socket.io.socket("/chat", { auth: { room: "den" } });
@@ -38,12 +38,12 @@ test("the query is shared by the namespaces of a connection, auth is not", async
   assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
 });
 
-test("of a key that is repeated in the query Engine.IO takes the last, over both transports", async (t) => {
+test("Engine.IO uses the last of a repeated query key, over both transports", async (t) => {
   const { url, app } = await startServer(t);
-  const overWebSocket = next(app.io.engine, "connection");
+  const overWebSocket = next(app.roomcast.io.engine, "connection");
   await openRaw(t, url, "EIO=4", 3);
   assert.equal((await overWebSocket)[0].protocol, 4);
-  const overPolling = next(app.io.engine, "connection");
+  const overPolling = next(app.roomcast.io.engine, "connection");
   await fetch(engineUrl(url, "polling", "EIO=4", 3));
   assert.equal((await overPolling)[0].protocol, 4);
 });
@@ -54,7 +54,7 @@ test("query.room may be repeated, and a room named twice is joined once", async 
   assert.match(await raw.receives(/connected!/), /"rooms":\["a","b"\]/);
 });
 
-describe("turned away with a reason in words:", () => {
+describe("refuses a handshake with a message:", () => {
   const long = "x".repeat(129);
   const cases: [title: string, options: object, code: string, message: RegExp][] = [
     ["an empty userId", { query: { userId: "" } }, "bad_payload", /^userId: expected 1 to 128.*got an empty/],
@@ -72,7 +72,7 @@ describe("turned away with a reason in words:", () => {
     ["a room inside two arrays", { auth: { room: [["a"]] } }, "bad_payload", /^room:.*got an array/],
     ["a null among rooms", { auth: { room: ["a", null] } }, "bad_payload", /^room:.*got null/],
     ["a control character", { auth: { userId: "ann\u0007" } }, "bad_payload", /control character/],
-    ["half of a surrogate pair", { auth: { room: "\ud83d" } }, "bad_payload", /surrogate/],
+    ["a lone surrogate", { auth: { room: "\ud83d" } }, "bad_payload", /surrogate/],
     [
       "more rooms than allowed",
       { auth: { room: Array.from({ length: 201 }, (_, i) => `r${i}`) } },
@@ -106,7 +106,7 @@ describe("turned away with a reason in words:", () => {
   });
 });
 
-test("names of 128 characters, of emoji and of Object's own properties are names", async (t) => {
+test("accepts names of 128 characters, of emoji and of Object's own properties", async (t) => {
   const { url } = await startServer(t);
   for (const name of [
     "👩‍🚀".repeat(42),

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { maxBufferedChunks, maxFragments } from "../src/socketio/websocket-server.ts";
+import { maxBufferedChunks, maxFragments } from "../src/engineio/websocket-server.ts";
 import { connect, enter } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import type { EngineOptions } from "./support/engine-client.ts";
@@ -21,7 +21,7 @@ const pong = frame(opcodes.pong);
 const begin = (text: string) => frame(opcodes.text, text, { fin: false });
 const more = (text: string) => frame(opcodes.continuation, text, { fin: false });
 
-/** A client that is connected to `/` by hand, and its answers. */
+/** Connects a hand-driven client to `/`. @returns the client and a function that waits for an ack */
 async function open(t: TestContext, url: string, options: EngineOptions = {}) {
   const client = new WebSocketClient(url, options);
   t.after(() => client.drop());
@@ -38,15 +38,15 @@ async function open(t: TestContext, url: string, options: EngineOptions = {}) {
   return { client, answer };
 }
 
-/** Resolves when a connection was ended for this reason. */
+/** Resolves when at least `count` connections have been ended for this reason. */
 const ended = ({ logs }: RunningServer, reason: string, count = 1) =>
   until(() => assert.equal(logs.filter((line) => line.reason === reason).length >= count, true));
 
 const heldBytes = async ({ app }: RunningServer): Promise<number> =>
-  Number((await app.metrics.metrics()).match(/^roomcast_inbound_bytes (\d+)$/m)?.[1]);
+  Number((await app.roomcast.metrics.metrics()).match(/^roomcast_inbound_bytes (\d+)$/m)?.[1]);
 
 describe("a message in many parts", () => {
-  test("arrives in 60 fragments, in segments of 1,400 bytes, and byte by byte while it is short", async (t) => {
+  test("is received in 60 fragments, in 1,400-byte segments and, if it is short, byte by byte", async (t) => {
     const { url } = await startServer(t, { maxTextChars: 330_000 });
     const { client, answer } = await open(t, url);
     const text = "x".repeat(320_000);
@@ -69,11 +69,11 @@ describe("a message in many parts", () => {
   });
 
   const parts: Record<string, (client: WebSocketClient) => Promise<unknown>> = {
-    "in more fragments than packets are allowed": (client) =>
+    "in more fragments than the packet rate allows": (client) =>
       client.write(Buffer.concat([begin("42"), repeated(more("x"), 16_384)])),
-    "in one more fragment than it may be": (client) =>
+    "in one fragment more than the limit": (client) =>
       client.write(Buffer.concat([begin("42"), repeated(more("x"), maxFragments(1_000_000))])),
-    "in chunks of one byte": async (client) => {
+    "in one-byte chunks": async (client) => {
       await client.write(frame(opcodes.text, "42", { length: 900_000n }));
       for (let n = 0; n < 3 * maxBufferedChunks(1_000_000) && !client.socket.destroyed; n++) {
         await client.write(Buffer.from("x"));
@@ -82,19 +82,19 @@ describe("a message in many parts", () => {
     },
   };
   for (const [title, send] of Object.entries(parts)) {
-    test(`ends its connection ${title}`, async (t) => {
+    test(`ends the connection if sent ${title}`, async (t) => {
       const server = await startServer(t);
       const { client } = await open(t, server.url);
       await send(client);
       await client.closed;
-      await ended(server, title.includes("packets") ? "rate limited" : "unfinished packet");
+      await ended(server, title.includes("packet rate") ? "rate limited" : "unfinished packet");
       await until(async () => assert.equal(await heldBytes(server), 0));
       await connect(t, server.url);
     });
   }
 });
 
-describe("memory for what was received in part is bounded for all together:", () => {
+describe("memory for partly received data is bounded across all connections:", () => {
   const bound = 2_000_000;
   const post = (url: string, length: number, type = "text/plain") => {
     const asked = request(url, { method: "POST", headers: { "content-type": type } }).on("error", () => {});
@@ -106,11 +106,11 @@ describe("memory for what was received in part is bounded for all together:", ()
       const { client } = await open(t, url);
       await client.write(frame(opcodes.text, "x".repeat(600_000), { length: 900_000n }));
     },
-    "fragments without an end": async (t, { url }) => {
+    "fragments without a final one": async (t, { url }) => {
       const { client } = await open(t, url);
       await client.write(Buffer.concat([begin("42"), repeated(more("x".repeat(30_000)), 20)]));
     },
-    "half a frame of a WebSocket that is probed for an upgrade": async (t, { url }) => {
+    "half a frame on a WebSocket that is probed for an upgrade": async (t, { url }) => {
       const session = await openPolling(url);
       await fetch(session, { method: "POST", body: "40" });
       const client = new WebSocketClient(url, { sid: new URL(session).searchParams.get("sid") as string });
@@ -118,11 +118,11 @@ describe("memory for what was received in part is bounded for all together:", ()
       await once(client.socket, "data");
       await client.write(frame(opcodes.text, "x".repeat(600_000), { length: 900_000n }));
     },
-    "half a post": async (t, { url }) => {
+    "half a POST": async (t, { url }) => {
       const asked = post(await openPolling(url), 600_000);
       t.after(() => asked.destroy());
     },
-    "half a binary post of Engine.IO 3": async (t, { url }) => {
+    "half a binary POST of Engine.IO 3": async (t, { url }) => {
       const asked = post(await openPolling(url, "", 3), 600_000, "application/octet-stream");
       t.after(() => asked.destroy());
     },
@@ -135,7 +135,7 @@ describe("memory for what was received in part is bounded for all together:", ()
   };
   for (const [title, hold] of Object.entries(ways)) {
     test(title, async (t) => {
-      const prepare = ({ io }: RunningServer["app"]) => void io.of("/own");
+      const prepare = ({ roomcast }: RunningServer["app"]) => void roomcast.io.of("/own");
       const server = await startServer(t, { inboundMemoryMaxBytes: bound }, { prepare });
       const ann = await enter(t, server.url, "ann", "lobby");
       for (let n = 0; n < 6; n++) {
@@ -144,16 +144,16 @@ describe("memory for what was received in part is bounded for all together:", ()
         assert.ok((await heldBytes(server)) <= bound);
       }
       const isProbe = title.includes("probed");
-      const clients = () => server.app.io.engine.clientsCount;
+      const clients = () => server.app.roomcast.io.engine.clientsCount;
       if (isProbe) await until(async () => assert.equal((await heldBytes(server)) <= bound, true));
       else await until(() => assert.equal(clients() < 7, true));
       const counted = /roomcast_endings_total\{reason="unfinished packet"\} ([1-9])/;
-      if (!isProbe) assert.match(await server.app.metrics.metrics(), counted);
+      if (!isProbe) assert.match(await server.app.roomcast.metrics.metrics(), counted);
       assert.equal(await ann.ask("notice", "meanwhile"), "have meanwhile");
     });
   }
 
-  test("the process stays small under fragments that each came in a chunk of their own", async (t) => {
+  test("process memory stays small when each fragment arrives in a separate chunk", async (t) => {
     const command = runCommand(t, ["--port", "0", "--log-level", "info"]);
     const url = await command.ready();
     const before = (await scrape(url)).get("process_resident_memory_bytes") ?? 0;
@@ -171,19 +171,19 @@ describe("memory for what was received in part is bounded for all together:", ()
   });
 });
 
-describe("frames and packets that are no events count as packets:", () => {
+describe("frames and packets other than events count towards the packet rate:", () => {
   const emptyFragments = Buffer.concat(fragments(opcodes.text, Buffer.from("6"), ...Array(40).fill(1)));
   const floods: Record<string, Buffer> = {
     pings: ping,
     pongs: pong,
     "pongs of 125 bytes": frame(opcodes.pong, "x".repeat(125)),
     "empty fragments": emptyFragments,
-    "Engine.IO's noops": textFrame("6"),
-    "Engine.IO's heartbeats": textFrame("3"),
+    noops: textFrame("6"),
+    heartbeats: textFrame("3"),
   };
   for (const version of [3, 4] as const) {
     for (const [title, bytes] of Object.entries(floods)) {
-      test(`${title} in version ${version}`, async (t) => {
+      test(`${title}, Engine.IO ${version}`, async (t) => {
         const server = await startServer(t);
         const { client } = await open(t, server.url, { version });
         const count = title === "empty fragments" ? 500 : 10_000;
@@ -196,7 +196,7 @@ describe("frames and packets that are no events count as packets:", () => {
       });
     }
 
-    test(`pongs of a WebSocket that asks for an upgrade in version ${version}`, async (t) => {
+    test(`pongs on a WebSocket that requests an upgrade, Engine.IO ${version}`, async (t) => {
       const server = await startServer(t);
       const session = await openPolling(server.url, "", version);
       if (version === 4) await fetch(session, { method: "POST", body: "40" });
@@ -214,11 +214,11 @@ describe("frames and packets that are no events count as packets:", () => {
     ["noops", 4, repeated(Buffer.from("6\x1e"), 5_000)],
     ["noops", 3, repeated(Buffer.from("1:6"), 5_000)],
     ["empty packets", 3, repeated(Buffer.from("0:"), 5_000)],
-    ["noops in binary", 3, repeated(Buffer.from([0, 1, 255, 54]), 5_000), "application/octet-stream"],
-    ["empty packets in binary", 3, repeated(Buffer.from([0, 0, 255]), 300_000), "application/octet-stream"],
+    ["binary noops", 3, repeated(Buffer.from([0, 1, 255, 54]), 5_000), "application/octet-stream"],
+    ["binary empty packets", 3, repeated(Buffer.from([0, 0, 255]), 300_000), "application/octet-stream"],
   ];
   for (const [title, version, body, type = "text/plain"] of payloads) {
-    test(`${title} in a payload of version ${version}`, async (t) => {
+    test(`${title} in a polling payload, Engine.IO ${version}`, async (t) => {
       const server = await startServer(t);
       const session = await openPolling(server.url, "", version);
       if (version === 4) await fetch(session, { method: "POST", body: "40" });
@@ -229,12 +229,16 @@ describe("frames and packets that are no events count as packets:", () => {
   }
 });
 
-describe("an event that its namespace cannot want is refused without being parsed:", () => {
+describe("the server does not parse large arguments that the namespace cannot accept:", () => {
   const refusals: [title: string, packet: string, answer: RegExp][] = [
-    ["a text", `421["chat","${"x".repeat(300_000)}"]`, /too_large.*16,384 characters, got a packet of 300,/],
+    [
+      "an overlong text",
+      `421["chat","${"x".repeat(300_000)}"]`,
+      /too_large.*16,384 characters, got a packet of 300,/,
+    ],
     ["deep JSON", `421["join",${"[".repeat(300_000)}`, /bad_payload.*got a packet of 300,010 characters/],
-    ["an event of no name", `421["shout"${",0".repeat(200_000)}]`, /unknown_event/],
-    ["what is ignored", `421["bye",{${'"a":{},'.repeat(50_000)}"a":0}]`, /^431\[""\]/],
+    ["an unknown event", `421["shout"${",0".repeat(200_000)}]`, /unknown_event/],
+    ["ignored arguments of bye", `421["bye",{${'"a":{},'.repeat(50_000)}"a":0}]`, /^431\[""\]/],
   ];
   for (const [title, packet, answer] of refusals) {
     test(title, async (t) => {
@@ -245,17 +249,17 @@ describe("an event that its namespace cannot want is refused without being parse
     });
   }
 
-  test("without an ack it is told by the event error", async (t) => {
+  test("sends the error event if the client asked for no ack", async (t) => {
     const { url } = await startServer(t);
     const raw = await connectRaw(t, url);
     raw.send(`42["join",${"{},".repeat(100_000)}0]`);
     assert.match(await raw.receives(/^42\["error"/), /"event":"join".*bad_payload/);
   });
 
-  test("on a namespace of an application it is taken as it is", async (t) => {
+  test("accepts large arguments on an application's namespace", async (t) => {
     const { url, app } = await startServer(t);
     const arrived = new Promise<unknown[]>((resolve) => {
-      app.io.of("/own").on("connection", (socket) => {
+      app.roomcast.io.of("/own").on("connection", (socket) => {
         socket.on(
           "list",
           (list, bytes) => bytes && resolve([(list as unknown[]).length, (bytes as Buffer).length]),
@@ -270,7 +274,7 @@ describe("an event that its namespace cannot want is refused without being parse
     assert.deepEqual(await arrived, [2, 3]);
   });
 
-  test("the longest text is taken however it is escaped, with the longest room", async (t) => {
+  test("accepts the longest text and the longest room name, however they are escaped", async (t) => {
     const { url } = await startServer(t);
     const room = "👋".repeat(128);
     const raw = await connectRaw(t, url, `room=${encodeURIComponent(room)}`);
@@ -281,7 +285,7 @@ describe("an event that its namespace cannot want is refused without being parse
   });
 
   for (const nested of ['{"_placeholder":true,"num":0}', '[{"_placeholder":true,"num":0}]']) {
-    test(`binary data, as ${nested}`, async (t) => {
+    test(`refuses binary data sent as ${nested}`, async (t) => {
       const { url } = await startServer(t);
       const raw = await connectRaw(t, url);
       raw.send(`451-7["notice",${nested}]`, Buffer.alloc(900_000));
@@ -290,7 +294,9 @@ describe("an event that its namespace cannot want is refused without being parse
   }
 });
 
-/** The most CPU time that one turn of the event loop takes until `done`, in milliseconds; waiting does not count. */
+/**
+ * The longest CPU time of one event-loop turn until `done` settles, in milliseconds; waiting does not count.
+ */
 async function longestTurn(done: Promise<unknown>): Promise<number> {
   let isDone = false;
   void done.then(() => {
@@ -305,7 +311,7 @@ async function longestTurn(done: Promise<unknown>): Promise<number> {
   return longest;
 }
 
-describe("costly packets of five connections never hold up the event loop for long:", () => {
+describe("expensive packets from five connections never block the event loop for long:", () => {
   const keyed = Array.from({ length: 100_000 }, (_, n) => `,{"${n.toString(36)}a":0}`).join("");
   const keys = keyed.replaceAll(",{", ",").replaceAll("}", "");
   const attachment = '{"_placeholder":true,"num":0}';
@@ -313,10 +319,10 @@ describe("costly packets of five connections never hold up the event loop for lo
   const costly: Record<string, (string | Buffer)[]> = {
     "deep JSON": event(`,${"[".repeat(98_000)}${"]".repeat(98_000)}`),
     "deep JSON that is too long": event(`,${"[".repeat(980_000)}`),
-    "objects of one key each": event(keyed.slice(0, 190_000).replace(/,[^,]*$/, "")),
-    "objects that are too long": event(keyed.slice(0, 980_000)),
-    "one object of many keys": event(`,{"x":0${keys.slice(0, 190_000).replace(/,[^,]*$/, "")}}`),
-    "JSON that breaks off": [`42["join"${keyed.slice(0, 190_000)}`],
+    "objects with one key each": event(keyed.slice(0, 190_000).replace(/,[^,]*$/, "")),
+    "objects with one key each that are too long": event(keyed.slice(0, 980_000)),
+    "one object with many keys": event(`,{"x":0${keys.slice(0, 190_000).replace(/,[^,]*$/, "")}}`),
+    "truncated JSON": [`42["join"${keyed.slice(0, 190_000)}`],
     "many arguments": event(",0".repeat(95_000)),
     "objects around binary data": [
       `451-["join",${attachment}${keyed.slice(0, 60_000).replace(/,[^,]*$/, "")}]`,
@@ -340,12 +346,12 @@ describe("costly packets of five connections never hold up the event loop for lo
 
   for (const [title, body] of [
     [
-      "a binary string of 1 MB",
+      "a 1 MB binary string",
       Buffer.concat([Buffer.from([0, 9, 9, 9, 9, 0, 0, 255]), Buffer.alloc(999_900, "4")]),
     ],
-    ["digits of 1 MB", Buffer.alloc(999_900, "1")],
+    ["1 MB of digits", Buffer.alloc(999_900, "1")],
   ] as const) {
-    test(`${title} in payloads of Engine.IO 3`, async (t) => {
+    test(`${title} in Engine.IO 3 payloads`, async (t) => {
       const { url } = await startServer(t);
       const type = title.includes("binary") ? "application/octet-stream" : "text/plain";
       const sessions = await Promise.all(Array.from({ length: 5 }, () => openPolling(url, "b64=1", 3)));
@@ -359,7 +365,7 @@ describe("costly packets of five connections never hold up the event loop for lo
   }
 });
 
-describe("a connection that sends faster than its rate is read later, and keeps all:", () => {
+describe("a connection that exceeds its byte rate is read later and loses nothing:", () => {
   const options = { bytesPerSecond: 100_000, maxTextChars: 10_000, eventsBurst: 20, eventsPerSecond: 10_000 };
   const text = "x".repeat(10_000);
 
@@ -372,7 +378,7 @@ describe("a connection that sends faster than its rate is read later, and keeps 
     assert.ok(performance.now() - start > 1_000);
   });
 
-  test("and JSON that is no text costs more of it", async (t) => {
+  test("JSON other than text costs more of the rate", async (t) => {
     const { url } = await startServer(t, { ...options, bytesPerSecond: 1_000_000 });
     const raw = await connectRaw(t, url);
     const start = performance.now();
@@ -393,7 +399,7 @@ describe("a connection that sends faster than its rate is read later, and keeps 
   });
 });
 
-test("a long payload is read in the order of its packets", async (t) => {
+test("handles the packets of a long payload in order", async (t) => {
   const { url } = await startServer(t);
   for (const version of [3, 4]) {
     const session = await openPolling(url, "b64=1", version);
@@ -411,7 +417,7 @@ test("a long payload is read in the order of its packets", async (t) => {
   }
 });
 
-test("a body that no route wants is not collected", async (t) => {
+test("does not buffer a body that no route accepts", async (t) => {
   const { url } = await startServer(t);
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify("x".repeat(10_000));
@@ -420,7 +426,7 @@ test("a body that no route wants is not collected", async (t) => {
   }
 });
 
-test("answers to polls are not compressed", async (t) => {
+test("does not compress responses to polls", async (t) => {
   const { url } = await startServer(t);
   const session = await openPolling(url);
   await fetch(session, { method: "POST", body: "40" });

@@ -7,9 +7,10 @@ import { Socket as EngineSocket, Server as StockEngine } from "engine.io";
 import { Namespace, type Server } from "socket.io";
 import { Decoder } from "socket.io-parser";
 import { WebSocketServer } from "ws";
-import { clientsOf, isPayloadValid } from "../src/socketio/internals.ts";
-import { OutboxTransport } from "../src/socketio/outbox.ts";
-import { ReducedRequest } from "../src/socketio/reduced-request.ts";
+import { clientsOf } from "../src/engineio/internals.ts";
+import { ReducedRequest } from "../src/engineio/reduced-request.ts";
+import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
+import { isPayloadValid } from "../src/socketio/internals.ts";
 import { client, connect, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { enterBy, openPolling, openRaw, ways } from "./support/raw.ts";
@@ -23,10 +24,10 @@ const isFunction = (value: unknown) => typeof value === "function";
 const isResponse = (value: unknown) => value instanceof ServerResponse;
 const isArray = Array.isArray;
 
-/** Every field in internals.ts, by its name, and whether a live connection still has it. */
+/** Every field that the internals.ts files use, by name, with a check that a live connection still has it. */
 const internals: Record<string, (live: { io: Server; websocket: Untyped; polling: Untyped }) => unknown> = {
   "engine.io Server#createTransport is called": ({ websocket }) =>
-    websocket.conn.transport instanceof OutboxTransport,
+    websocket.conn.transport instanceof WebSocketTransport,
   ...Object.fromEntries(
     ["handshake", "verify", "handleUpgrade", "emit"].map((name) => [
       `engine.io Server#${name}`,
@@ -37,7 +38,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Server#clients": ({ io, websocket: { conn } }) => clientsOf(io.engine)[conn.id] === conn,
   "engine.io request._query": ({ websocket: { conn } }) => conn.request._query.transport === "websocket",
   "engine.io request.websocket": ({ websocket: { conn } }) => isFunction(conn.transport.socket.terminate),
-  "engine.io Server#handshake makes the request that a connection keeps": ({ websocket: { conn } }) =>
+  "engine.io Server#handshake creates the request that a connection keeps": ({ websocket: { conn } }) =>
     conn.request instanceof ReducedRequest,
   "engine.io Socket#id": ({ websocket: { conn } }) => typeof conn.id === "string",
   "engine.io Socket#request": ({ websocket: { conn } }) => typeof conn.request.url === "string",
@@ -79,6 +80,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
   "socket.io Namespace#_add": ({ io }) => isFunction(Reflect.get(Namespace.prototype, "_add")) && io.sockets,
+  "socket.io Namespace#_fns": ({ io }) => isArray(Reflect.get(io.sockets, "_fns")),
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,
   "socket.io Socket#fns": ({ websocket }) => isArray(websocket.fns),
   "socket.io Socket#notifyOutgoingListeners": ({ websocket }) =>
@@ -93,8 +95,8 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io-parser Decoder#emitReserved": () => isFunction(Reflect.get(Decoder.prototype, "emitReserved")),
 };
 
-test(`Node ${process.version} with engine.io and socket.io has every internal that is used`, async (t) => {
-  const { io, url } = await startEngine(t, "outbox");
+test(`Node ${process.version}, engine.io and socket.io have every internal that roomcast uses`, async (t) => {
+  const { io, url } = await startEngine(t, "fast");
   const arrived = next(io, "connection");
   client(t, url);
   const [websocket] = await arrived;
@@ -102,7 +104,7 @@ test(`Node ${process.version} with engine.io and socket.io has every internal th
   const session = await openPolling(url, "", 3);
   const [polling] = await opened;
   const poll = new AbortController();
-  // The first poll takes what is there already, the second waits.
+  // The first poll reads what is queued already, the second one waits.
   await (await fetch(session)).text();
   const waiting = fetch(session, { signal: poll.signal }).catch(() => {});
   await until(() => assert.ok(isResponse(polling.transport.res)));
@@ -121,7 +123,7 @@ test(`Node ${process.version} with engine.io and socket.io has every internal th
   await waiting;
 });
 
-test("Engine.IO forgets a session by its only listener, which one of ours replaces", async (t) => {
+test("Engine.IO removes a session in its only close listener, which roomcast replaces", async (t) => {
   const { io, url } = await startEngine(t, "stock");
   const opened = next(io.engine, "connection");
   const listeners: number[] = [];
@@ -134,9 +136,9 @@ test("Engine.IO forgets a session by its only listener, which one of ours replac
   await until(() => assert.deepEqual([server.clientsCount, Object.keys(clientsOf(server))], [0, []]));
 });
 
-test("no array of listeners is replaced: each close is announced to all listeners of a session", async (t) => {
+test("emits close to all listeners of a session", async (t) => {
   const { url, app } = await startServer(t);
-  const opened = next(app.io.engine, "connection");
+  const opened = next(app.roomcast.io.engine, "connection");
   const raw = await openRaw(t, url);
   const [connection] = await opened;
   const calls: number[] = [];
@@ -147,20 +149,20 @@ test("no array of listeners is replaced: each close is announced to all listener
 
 for (const eio of [3, 4]) {
   for (const way of ways) {
-    test(`a lost connection is noticed: ${way}, Engine.IO ${eio}`, async (t) => {
+    test(`detects a lost connection: ${way}, Engine.IO ${eio}`, async (t) => {
       const { url, app } = await startServer(t);
       const ann = await connect(t, url, { query: { userId: "ann", room: "hall" } });
       const bob = await enterBy(t, url, way, eio, "userId=bob&room=hall");
       await ann.hears("<= bob join hall");
-      const connection: Untyped = Object.values(clientsOf(app.io.engine))[1];
+      const connection: Untyped = Object.values(clientsOf(app.roomcast.io.engine))[1];
       await until(() => {
         const { transport } = connection;
         assert.equal(way === "polling" ? isResponse(transport.res) : transport.name === "websocket", true);
       });
       await bob.lose();
       await ann.hears("disconnected!");
-      await until(() => assert.equal(app.io.engine.clientsCount, 1));
-      assert.equal(app.io.of("/").sockets.size, 1);
+      await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
+      assert.equal(app.roomcast.io.of("/").sockets.size, 1);
       assert.deepEqual(await ann.ask("leave", "hall"), { room: "hall", rooms: [], members: 0 });
     });
   }

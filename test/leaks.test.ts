@@ -1,48 +1,38 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import Fastify from "fastify";
 import { SignJWT } from "jose";
-import type { RoomcastOptions } from "../src/app.ts";
-import { authority } from "../src/auth.ts";
-import { readOptions } from "../src/config/read.ts";
-import { Health } from "../src/health.ts";
-import { Metrics } from "../src/metrics.ts";
-import { root } from "../src/namespaces/root.ts";
-import { Rooms } from "../src/rooms/rooms.ts";
-import { socketio } from "../src/socketio/plugin.ts";
+import type { RoomcastOptions } from "../src/config/options.ts";
+import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
+import { coreOf } from "../src/roomcast.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
+import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-/** A server whose rooms, members, timers and listeners can be counted. */
+/** Starts a server. @returns its URL and a function that counts its rooms, members, timers and listeners */
 async function startCounted(t: TestContext, options: RoomcastOptions = {}) {
-  const rooms = new Rooms("/", 200);
-  const app = Fastify();
-  const settings = readOptions(options);
-  const namespaces = [
-    root({ rooms, maxTextChars: settings.maxTextChars, authority: authority(settings, app.log) }),
-  ];
-  await app.register(socketio, { ...settings, namespaces, metrics: new Metrics(), health: new Health() });
-  t.after(() => app.close());
-  const url = await app.listen({ port: 0, host: "127.0.0.1" });
-  const { engine } = app.io;
-  const nsp = app.io.of("/");
+  const { url, app } = await startServer(t, options);
+  const { io } = app.roomcast;
+  const [{ namespace }] = coreOf(app).dispatchers as [Dispatcher];
+  const { hub } = namespace.rooms;
+  const nsp = io.of("/");
   const listeners = (emitter: NodeJS.EventEmitter) =>
     emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
   const count = () => ({
-    rooms: rooms.count,
-    clients: engine.clientsCount,
+    rooms: hub.roomCount,
+    members: [...hub.connections].length,
+    clients: io.engine.clientsCount,
     sockets: nsp.sockets.size,
     keys: nsp.adapter.rooms.size,
     sids: nsp.adapter.sids.size,
     begun: (nsp as unknown as { _preConnectSockets: Map<string, unknown> })._preConnectSockets.size,
     timers: process.getActiveResourcesInfo().filter((name) => name === "Timeout").length,
-    listeners: listeners(app.server) + listeners(engine) + listeners(app.io.sockets as never),
+    listeners: listeners(app.server) + listeners(io.engine) + listeners(io.sockets as never),
   });
   return { url, count };
 }
 
-test("2,000 connections opened and dropped leave nothing behind", async (t) => {
+test("2,000 dropped connections leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 2_000; i += 100) {
@@ -56,7 +46,7 @@ test("2,000 connections opened and dropped leave nothing behind", async (t) => {
   await until(() => assert.deepEqual(count(), before));
 });
 
-test("clients that ask twice for a namespace before they were answered leave nothing behind", async (t) => {
+test("clients that repeat CONNECT before the server replies leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 20; i++) {
@@ -66,7 +56,7 @@ test("clients that ask twice for a namespace before they were answered leave not
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("polling clients that end their session leave nothing behind", async (t) => {
+test("polling sessions closed by their clients leave nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   for (let i = 0; i < 50; i++) {
@@ -77,7 +67,7 @@ test("polling clients that end their session leave nothing behind", async (t) =>
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("100 joins of one room at once count 100 members, and none when they are gone", async (t) => {
+test("100 concurrent joins of a room count 100 members, and none remain after the clients disconnect", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   const members = await Promise.all(Array.from({ length: 100 }, () => connect(t, url)));
@@ -93,7 +83,7 @@ test("100 joins of one room at once count 100 members, and none when they are go
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("one connection in 200 rooms, joined and left and joined and dropped, leaves nothing behind", async (t) => {
+test("a connection that joins, leaves and rejoins 200 rooms, then drops, leaves nothing behind", async (t) => {
   const { url, count } = await startCounted(t);
   const before = count();
   const ann = await enter(t, url, "ann", "lobby");
@@ -107,7 +97,7 @@ test("one connection in 200 rooms, joined and left and joined and dropped, leave
   await until(() => assert.deepEqual({ ...count(), timers: 0 }, { ...before, timers: 0 }));
 });
 
-test("those who come with a token, and those turned away, leave no timer behind", async (t) => {
+test("clients accepted with a token and clients refused without one leave no timer behind", async (t) => {
   const authSecret = "a secret of no less than 32 characters";
   const { url, count } = await startCounted(t, { authSecret, handlerTimeoutMs: 3_600_000 });
   const before = count();

@@ -12,8 +12,8 @@ import { until } from "./support/until.ts";
 
 const burst = { eventsPerSecond: 20, eventsBurst: 40 };
 
-describe("events beyond the rate are refused, and who goes on is let go:", () => {
-  test("over the burst each ack says so, and when to try again", async (t) => {
+describe("refuses events beyond the rate and disconnects clients that continue:", () => {
+  test("each ack beyond the burst reports the limit and when to retry", async (t) => {
     const { url } = await startServer(t, burst);
     const ann = await connect(t, url);
     const acks = await Promise.all(Array.from({ length: 60 }, () => ann.ask("notice", "x")));
@@ -30,14 +30,14 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
   });
 
   for (const transports of [["websocket"], ["polling"]]) {
-    test(`a flood over ${transports} ends the connection, whose client comes back by itself`, async (t) => {
+    test(`a flood over ${transports} ends the connection, and its client reconnects`, async (t) => {
       const { url, logs } = await startServer(t, burst);
       const member = new Member(client(t, url, { transports, reconnectionDelay: 10 }));
       await member.hears("connected!");
       const lost = next(member.socket, "disconnect");
       for (let n = 0; n < 200; n++) member.tell("join", `r${n}`);
       const [reason, details] = await lost;
-      // A post in flight is cut short, which a client that polls calls an error.
+      // The server aborts a POST in flight, which a polling client reports as an error.
       assert.equal(reason, transports[0] === "websocket" ? "transport close" : "transport error");
       if (transports[0] === "websocket") {
         assert.deepEqual([details.context.code, details.context.reason], [1008, "rate limited"]);
@@ -51,7 +51,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     });
   }
 
-  test("a silence is worth no more than one burst", async (t) => {
+  test("an idle connection accumulates no more than one burst", async (t) => {
     const { url } = await startServer(t, { eventsPerSecond: 1_000, eventsBurst: 10 });
     const raw = await connectRaw(t, url);
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -59,7 +59,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     await raw.receives(/^43.*rate_limited/);
   });
 
-  test("coming and going counts, and one who does nothing else is let go", async (t) => {
+  test("repeated connects and disconnects count, even without any events", async (t) => {
     const { url, app } = await startServer(t, { eventsPerSecond: 1, eventsBurst: 5 });
     const raw = await openRaw(t, url);
     const answers = () => raw.frames.filter((frame) => /^4[04]/.test(frame));
@@ -67,13 +67,13 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
       raw.send("40");
       await until(() => assert.equal(answers().length === n || raw.ws.readyState !== raw.ws.OPEN, true));
       if (answers().at(-1)?.startsWith("40")) raw.send("41");
-      await until(() => assert.equal(app.io.of("/").sockets.size, 0));
+      await until(() => assert.equal(app.roomcast.io.of("/").sockets.size, 0));
     }
     await raw.closed();
     assert.match(String(answers().at(-1)), /rate_limited/);
   });
 
-  test("packets that are no events end a connection too, and others are served meanwhile", async (t) => {
+  test("packets other than events end a connection too, while others are served", async (t) => {
     const { url, logs } = await startServer(t);
     const ann = await enter(t, url, "ann", "lobby");
     const acks = await connectRaw(t, url, "userId=acks");
@@ -95,7 +95,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     assert.deepEqual(reasons, ["rate limited", "rate limited", "rate limited"]);
   });
 
-  test("both namespaces of a connection share the rate", async (t) => {
+  test("the namespaces of a connection share one rate", async (t) => {
     const { url } = await startServer(t, burst);
     const raw = await openRaw(t, url);
     raw.send("40");
@@ -106,7 +106,7 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
     await raw.receives(/^43.*rate_limited/);
   });
 
-  test("who flees from one flood is not helped by the next connection of the same breath", async (t) => {
+  test("successive connections that flood deliver no more than each one's limit", async (t) => {
     const { url, app } = await startServer(t, burst);
     const ann = await enter(t, url, "ann", "lobby");
     for (let n = 0; n < 5; n++) {
@@ -114,13 +114,13 @@ describe("events beyond the rate are refused, and who goes on is let go:", () =>
       for (let k = 0; k < 500; k++) raw.send('42["chat","spam"]');
       await raw.closed();
     }
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.ok(ann.texts.filter((text) => text === "<= spam").length <= 5 * 60);
     assert.equal(await ann.ask("notice", "alive"), "have alive");
   });
 });
 
-test("a text that is too large for a message and not for a packet is answered so", async (t) => {
+test("refuses a text that is too large for a message but not for a packet", async (t) => {
   const { url } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
   for (const transports of [["websocket"], ["polling"]]) {
     const ann = await connect(t, `${url}/chat`, { transports });
@@ -136,7 +136,7 @@ test("a text that is too large for a message and not for a packet is answered so
   }
 });
 
-test("a packet that is too large ends its connection with a reason that is told and logged", async (t) => {
+test("a packet that is too large ends its connection, and the reason is sent and logged", async (t) => {
   const { url, logs } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
   const raw = await connectRaw(t, url);
   raw.send(`42["chat","${"x".repeat(10_000)}"]`);
@@ -148,9 +148,9 @@ test("a packet that is too large ends its connection with a reason that is told 
   assert.equal(response.status, 413);
 });
 
-test("attachments that together are too large end their connection, and others are taken", async (t) => {
+test("attachments that are too large together end their connection, and smaller ones are accepted", async (t) => {
   const { url, app } = await startServer(t, { maxTextChars: 100, maxPayloadBytes: 10_000 });
-  const echoed = next(app.io.of("/own"), "connection").then(([socket]) => next(socket, "data"));
+  const echoed = next(app.roomcast.io.of("/own"), "connection").then(([socket]) => next(socket, "data"));
   const socket = client(t, `${url}/own`);
   (socket as unknown as { emit(...args: unknown[]): void }).emit(
     "data",
@@ -169,14 +169,14 @@ test("attachments that together are too large end their connection, and others a
   await raw.closed();
 });
 
-describe("what is kept while more is to come is small, and what was read is not kept:", () => {
+describe("incomplete input stays small, and input that was read is released:", () => {
   const padding = "{},".repeat(30_000);
   const heads = {
-    "a handshake": `40{"a":[${padding}0]}`,
-    "a packet whose attachments are to come": `451-["chat",{"_placeholder":true,"num":0},${padding}0]`,
+    "a large handshake": `40{"a":[${padding}0]}`,
+    "a large packet with pending attachments": `451-["chat",{"_placeholder":true,"num":0},${padding}0]`,
   };
   for (const [title, head] of Object.entries(heads)) {
-    test(`${title} that is large ends its connection`, async (t) => {
+    test(`${title} ends its connection`, async (t) => {
       const { url } = await startServer(t);
       const raw = await openRaw(t, url);
       raw.send("40");
@@ -186,14 +186,14 @@ describe("what is kept while more is to come is small, and what was read is not 
     });
   }
 
-  test("a handshake is let go of once it was read", async (t) => {
+  test("a handshake is released once it was read", async (t) => {
     const { url, app } = await startServer(t);
     await connect(t, url, { auth: { room: "lobby", extra: Array(1_000).fill({}) } });
-    const [socket] = app.io.of("/").sockets.values();
+    const [socket] = app.roomcast.io.of("/").sockets.values();
     assert.deepEqual(socket?.handshake.auth, {});
   });
 
-  test("a post that comes byte by byte is a post", async (t) => {
+  test("accepts a POST that arrives byte by byte", async (t) => {
     const { url } = await startServer(t);
     const session = await openPolling(url);
     await fetch(session, { method: "POST", body: "40" });
@@ -205,7 +205,7 @@ describe("what is kept while more is to come is small, and what was read is not 
     assert.match(await (await fetch(session)).text(), /431\["have éé"\].*432\["have b"\]/);
   });
 
-  test("and costs no more than one that comes at once", async (t) => {
+  test("POSTs that arrive byte by byte take little memory", async (t) => {
     const { url, app } = await startServer(t);
     const sessions = await Promise.all(Array.from({ length: 10 }, () => openPolling(url, "", 3)));
     globalThis.gc?.();
@@ -229,7 +229,7 @@ describe("what is kept while more is to come is small, and what was read is not 
   });
 });
 
-/** How a new session is answered, on both transports: a status, and what the body says. */
+/** Tries to open a session over both transports. @returns the status, Retry-After and body of each refusal */
 async function knock(url: string, headers: Record<string, string> = {}) {
   const polling = await fetch(engineUrl(url, "polling"), { headers });
   const ws = new WebSocket(engineUrl(url, "websocket"), { headers });
@@ -242,8 +242,8 @@ async function knock(url: string, headers: Record<string, string> = {}) {
   ];
 }
 
-describe("at the door", () => {
-  test("there are so many connections in all", async (t) => {
+describe("admission", () => {
+  test("limits the number of connections", async (t) => {
     const { url, app } = await startServer(t, { maxConnections: 3 });
     const held = await Promise.all(Array.from({ length: 3 }, () => openRaw(t, url)));
     for (const answer of await knock(url)) {
@@ -256,12 +256,12 @@ describe("at the door", () => {
     }
     assert.equal((await fetch(`${url}/readyz`)).status, 503);
     held[0]?.ws.close();
-    await until(() => assert.equal(app.io.engine.clientsCount, 2));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 2));
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
     await connect(t, url);
   });
 
-  test("there are so many from one address, and a refused client comes in when there is room", async (t) => {
+  test("limits the connections of one address and admits a refused client when there is room", async (t) => {
     const { url, logs, app } = await startServer(t, { maxConnectionsPerAddress: 2 });
     const held = await Promise.all([openRaw(t, url), openRaw(t, url)]);
     for (const { status, code, message } of await knock(url)) {
@@ -277,13 +277,13 @@ describe("at the door", () => {
     await next(socket, "connect");
     socket.disconnect();
     held[1]?.ws.close();
-    await until(() => assert.equal(app.io.engine.clientsCount, 0));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
     await Promise.all([openRaw(t, url), openRaw(t, url)]);
     const refusal = logs.find(({ code }) => code === "too_many_connections");
     assert.deepEqual([refusal?.level, refusal?.address], [30, "127.0.0.1"]);
   });
 
-  test("asking for many at once in one packet gives no more than there may be", async (t) => {
+  test("pipelined requests open no more sessions than the limit", async (t) => {
     const { app, port } = await startServer(t, { maxConnectionsPerAddress: 5 });
     const socket = openTcp(port, "127.0.0.1");
     t.after(() => socket.destroy());
@@ -296,10 +296,10 @@ describe("at the door", () => {
     await once(socket, "close");
     const statuses = [...answers.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status);
     assert.deepEqual(statuses, ["200", "200", "200", "200", "200", "429"]);
-    assert.equal(app.io.engine.clientsCount, 5);
+    assert.equal(app.roomcast.io.engine.clientsCount, 5);
   });
 
-  test("even connections that ask for nothing are so many and no more", async (t) => {
+  test("limits connections that send nothing", async (t) => {
     const { app, port } = await startServer(t, { maxConnections: 1 });
     let dropped = 0;
     app.server.on("drop", () => dropped++);
@@ -310,7 +310,7 @@ describe("at the door", () => {
     await until(() => assert.equal(dropped, 8));
   });
 
-  test("only a session that is one passes uncounted", async (t) => {
+  test("only a request with a session id bypasses the limit", async (t) => {
     const { url } = await startServer(t, { maxConnections: 1 });
     await openRaw(t, url);
     for (const query of ["xsid=1", "sid=", "a=sid=1", "sid=1&sid="]) {
@@ -319,7 +319,7 @@ describe("at the door", () => {
     assert.equal((await fetch(engineUrl(url, "polling", "sid=1"))).status, 400);
   });
 
-  test("X-Forwarded-For counts from trusted proxies only", async (t) => {
+  test("uses X-Forwarded-For only from trusted proxies", async (t) => {
     const from = (address: string) => ({ "x-forwarded-for": address });
     const trusting = await startServer(t, { maxConnectionsPerAddress: 1, trustProxy: ["loopback"] });
     const open = async (url: string, address: string) => {
@@ -337,17 +337,21 @@ describe("at the door", () => {
     assert.equal(
       await open(trusting.url, "198.51.100.9, 203.0.113.1"),
       "refused",
-      "what a client made up is not believed",
+      "an address forged by the client is ignored",
     );
     assert.equal(await open(trusting.url, "::ffff:203.0.113.2"), "refused");
     assert.equal(await open(trusting.url, "2001:db8:1:2::1"), "in");
     assert.equal(
       await open(trusting.url, "2001:db8:1:2:ffff::9"),
       "refused",
-      "one network of 64 bits is one address",
+      "a /64 network counts as one address",
     );
     assert.equal(await open(trusting.url, "2001:db8:1:3::1"), "in");
-    assert.equal(await open(trusting.url, "203.0.113.1:4711"), "refused", "a port is no part of an address");
+    assert.equal(
+      await open(trusting.url, "203.0.113.1:4711"),
+      "refused",
+      "the port is not part of the address",
+    );
     assert.equal(await open(trusting.url, "[2001:db8:1:3::1]:4711"), "refused");
     const wary = await startServer(t, { maxConnectionsPerAddress: 1 });
     assert.equal(await open(wary.url, "203.0.113.1"), "in");
@@ -355,21 +359,21 @@ describe("at the door", () => {
   });
 });
 
-describe("a connection that does not come to the point is cut off, and counted:", () => {
+describe("closes and counts a connection that makes no progress:", () => {
   const ways: Record<string, (server: RunningServer, t: TestContext) => void> = {
     "one that sends nothing": ({ port }) => void openTcp(port, "127.0.0.1").on("error", () => {}),
     "one that sends half a request": ({ port }) =>
       void openTcp(port, "127.0.0.1")
         .on("error", () => {})
         .write("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"),
-    "one that sends a byte now and then": ({ port }, t) => {
+    "one that sends single bytes slowly": ({ port }, t) => {
       const socket = openTcp(port, "127.0.0.1").on("error", () => {});
       socket.write("GET /socket.io/ HTTP/1.1\r\nX: ");
       const drip = setInterval(() => socket.writable && socket.write("x"), 10);
       t.after(() => clearInterval(drip));
     },
-    "one that opens a WebSocket and comes to no namespace": ({ url }, t) => void openRaw(t, url),
-    "one that opens a polling session and comes to no namespace": ({ url }) => void openPolling(url),
+    "one that opens a WebSocket and joins no namespace": ({ url }, t) => void openRaw(t, url),
+    "one that opens a polling session and joins no namespace": ({ url }) => void openPolling(url),
   };
   for (const [title, come] of Object.entries(ways)) {
     test(title, async (t) => {
@@ -377,16 +381,16 @@ describe("a connection that does not come to the point is cut off, and counted:"
       const arrived = once(server.app.server, "connection");
       come(server, t);
       const [connection] = await arrived;
-      // Whoever polls keeps the connection, for another session if it likes.
+      // A polling client keeps its TCP connection, which it may use for another session.
       if (!title.includes("polling")) await new Promise((resolve) => connection.on("close", resolve));
       const counted = /roomcast_refusals_total\{code="handshake_timeout"\} 1\n/;
-      while (!counted.test(await server.app.metrics.metrics())) await setImmediate();
-      assert.equal(server.app.io.engine.clientsCount, 0);
+      while (!counted.test(await server.app.roomcast.metrics.metrics())) await setImmediate();
+      assert.equal(server.app.roomcast.io.engine.clientsCount, 0);
     });
   }
 });
 
-test("a compressed frame is not inflated but refused, as no compression was agreed on", async (t) => {
+test("refuses a compressed frame without inflating it, because no compression was negotiated", async (t) => {
   const { url } = await startServer(t);
   const raw = await connectRaw(t, url);
   assert.equal(raw.ws.extensions, "");
@@ -397,9 +401,9 @@ test("a compressed frame is not inflated but refused, as no compression was agre
   assert.equal(code, 1002);
 });
 
-describe("frames that are not as they should be cost the sender its connection:", () => {
+describe("invalid frames end the sender's connection:", () => {
   const frames: Record<string, { bytes: number[]; code: number }> = {
-    "text that is no UTF-8": { bytes: [0x81, 0x84, 0, 0, 0, 0, 0x34, 0x32, 0xff, 0xfe], code: 1007 },
+    "text that is not UTF-8": { bytes: [0x81, 0x84, 0, 0, 0, 0, 0x34, 0x32, 0xff, 0xfe], code: 1007 },
     "a length of exabytes": {
       bytes: [0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0],
       code: 1009,
@@ -409,8 +413,8 @@ describe("frames that are not as they should be cost the sender its connection:"
       code: 1009,
     },
     "no mask": { bytes: [0x81, 0x01, 0x33], code: 1002 },
-    "an opcode of none": { bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002 },
-    "a continuation of nothing": { bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002 },
+    "an undefined opcode": { bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002 },
+    "a continuation without a first fragment": { bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002 },
     "a ping of 126 bytes": { bytes: [0x89, 0xfe, 0, 126, 0, 0, 0, 0], code: 1002 },
   };
   for (const [title, { bytes, code }] of Object.entries(frames)) {
@@ -425,7 +429,7 @@ describe("frames that are not as they should be cost the sender its connection:"
     });
   }
 
-  test("fragments that together are too large", async (t) => {
+  test("fragments that are too large together", async (t) => {
     const { url } = await startServer(t, { maxPayloadBytes: 20_000 });
     const raw = await connectRaw(t, url);
     const closed = once(raw.ws, "close");
@@ -433,7 +437,7 @@ describe("frames that are not as they should be cost the sender its connection:"
     assert.equal((await closed)[0], 1009);
   });
 
-  test("and fragments that make a packet are a packet", async (t) => {
+  test("but valid fragments make up a packet", async (t) => {
     const { url } = await startServer(t);
     const raw = await connectRaw(t, url);
     for (const part of ["4", "27[", '"notice"', ',"whole']) raw.ws.send(part, { fin: false });

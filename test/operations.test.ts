@@ -4,31 +4,30 @@ import { get } from "node:http";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { test } from "node:test";
-import { build } from "../src/app.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { scrape } from "./support/metrics.ts";
 import { connectRaw, openPolling } from "./support/raw.ts";
-import { startServer } from "./support/server.ts";
+import { buildServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
 const paths = ["/livez", "/readyz", "/healthz", "/metrics"];
 
-test("a caller on this machine may ask", async (t) => {
+test("answers callers on this machine", async (t) => {
   const { url } = await startServer(t);
   for (const path of paths) assert.equal((await fetch(url + path)).status, 200, path);
   assert.deepEqual(await (await fetch(`${url}/readyz`)).json(), { status: "ok" });
 });
 
-test("a caller on this machine may ask over IPv6", async (t) => {
-  const app = await build({});
+test("answers callers on this machine over IPv6", async (t) => {
+  const app = await buildServer();
   t.after(() => app.close());
   const url = await app.listen({ port: 0, host: "::1" }).catch(() => undefined);
-  if (!url) return t.skip("no IPv6 here");
+  if (!url) return t.skip("IPv6 is not available");
   assert.equal((await fetch(`${url}/readyz`)).status, 200);
 });
 
-test("one who comes by a proxy on this machine may not", async (t) => {
+test("refuses callers behind a proxy on this machine", async (t) => {
   const { url } = await startServer(t);
   const names = [
     ...[
@@ -77,7 +76,7 @@ test("one who comes by a proxy on this machine may not", async (t) => {
   }
 });
 
-test("a browser may not ask for a page of another site", async (t) => {
+test("refuses a browser that shows a page of another site", async (t) => {
   const { url, port } = await startServer(t);
   const ask = async (headers: Record<string, string>) => {
     const [response] = await once(get(`${url}/metrics`, { headers }), "response");
@@ -106,10 +105,10 @@ const [foreign] = Object.values(networkInterfaces())
   .flat()
   .filter((address) => address?.family === "IPv4" && !address.internal);
 
-test("one who comes from elsewhere may not", {
-  skip: !foreign && "no network but loopback here",
+test("refuses callers from other machines", {
+  skip: !foreign && "there is no network interface but loopback",
 }, async (t) => {
-  const app = await build({});
+  const app = await buildServer();
   t.after(() => app.close());
   await app.listen({ port: 0, host: "0.0.0.0" });
   const { port } = app.server.address() as { port: number };
@@ -117,7 +116,7 @@ test("one who comes from elsewhere may not", {
   assert.equal(response.status, 403);
 });
 
-test("with a port of their own they are there, for all, and not on the main one", async (t) => {
+test("serves every caller on --operations-port, and nobody on the main port", async (t) => {
   const command = runCommand(t, ["--port", "0", "--operations-port", "0"]);
   const url = await command.ready();
   const [, apart] = command.stdout.match(/metrics and health are at (http:\/\/[^\s"]+)/) ?? [];
@@ -131,7 +130,7 @@ test("with a port of their own they are there, for all, and not on the main one"
   }
 });
 
-test("a port that is taken is said so in one sentence", async (t) => {
+test("reports an operations port in use in one sentence", async (t) => {
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
   t.after(() => other.close());
@@ -141,7 +140,7 @@ test("a port that is taken is said so in one sentence", async (t) => {
   assert.match(command.stderr, new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use`));
 });
 
-test("what clients did is what the metrics say", async (t) => {
+test("the metrics match what clients did", async (t) => {
   const { url } = await startServer(t, { maxTextChars: 50, eventsPerSecond: 1, eventsBurst: 10 });
   const ann = await enter(t, url, "ann", "lobby");
   const bob = await connect(t, `${url}/chat`, { transports: ["polling"], query: { room: "den" } });
@@ -177,8 +176,8 @@ test("what clients did is what the metrics say", async (t) => {
     'roomcast_refusals_total{code="bad_payload"}': 1,
     'roomcast_refusals_total{code="origin_not_allowed"}': 1,
     roomcast_handler_seconds_count: 13,
-    roomcast_outbox_bytes: 0,
-    roomcast_outbox_worst_bytes: 0,
+    roomcast_send_queue_bytes: 0,
+    roomcast_send_queue_worst_bytes: 0,
     roomcast_inbound_bytes: 0,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(values.get(name), value, name);
@@ -188,7 +187,7 @@ test("what clients did is what the metrics say", async (t) => {
   assert.ok(Number(values.get("process_resident_memory_bytes")) > 1e7);
 });
 
-test("names that clients make up are no labels", async (t) => {
+test("event names chosen by clients do not become labels", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   for (let n = 0; n < 100; n++) await ann.ask(`event ${n}`, "x");
@@ -197,7 +196,7 @@ test("names that clients make up are no labels", async (t) => {
   assert.equal((await scrape(url)).size, size);
 });
 
-test("what waits for one who does not read is seen", async (t) => {
+test("the metrics show what is queued for a client that does not read", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const session = await openPolling(url);
@@ -206,9 +205,9 @@ test("what waits for one who does not read is seen", async (t) => {
   for (let n = 0; n < 10; n++) await ann.ask("chat", "x".repeat(10_000));
   await until(() => assert.equal(ann.texts.length, 13));
   const values = await scrape(url);
-  const worst = Number(values.get("roomcast_outbox_worst_bytes"));
+  const worst = Number(values.get("roomcast_send_queue_worst_bytes"));
   assert.ok(worst > 100_000 && worst < 120_000, String(worst));
-  assert.equal(values.get("roomcast_outbox_bytes"), worst);
+  assert.equal(values.get("roomcast_send_queue_bytes"), worst);
 });
 
 test("a late event loop makes the server not ready, and it recovers", async (t) => {
@@ -218,15 +217,15 @@ test("a late event loop makes the server not ready, and it recovers", async (t) 
     while (performance.now() < end);
   };
   block();
-  await until(() => assert.equal(app.health.complaint, "the event loop is late"));
+  await until(() => assert.equal(app.roomcast.health.complaint, "the event loop is late"));
   const response = await fetch(`${url}/readyz`);
   if (response.status === 503) {
     assert.deepEqual(await response.json(), { status: "not ready", reason: "the event loop is late" });
   }
-  await until(() => assert.equal(app.health.complaint, undefined));
+  await until(() => assert.equal(app.roomcast.health.complaint, undefined));
 });
 
-test("one line is logged for who comes, who goes and who is refused, and none for what is said", async (t) => {
+test("logs one line per connect, disconnect and refusal, and none per message", async (t) => {
   const { url, logs } = await startServer(t);
   const before = logs.length;
   const ann = await enter(t, url, "ann", "lobby");
@@ -255,25 +254,25 @@ test("one line is logged for who comes, who goes and who is refused, and none fo
   assert.equal(typeof went?.seconds, "number");
   await next(client(t, url, { auth: { room: 7 } }), "connect_error");
   const refused = logs.at(-1);
-  assert.deepEqual([refused?.level, refused?.msg, refused?.code], [30, "turned away", "bad_payload"]);
+  assert.deepEqual([refused?.level, refused?.msg, refused?.code], [30, "handshake refused", "bad_payload"]);
 });
 
-test("refused events are lines for who asks for them", async (t) => {
+test("logs refused events at the debug level", async (t) => {
   const command = runCommand(t, ["--port", "0", "--log-level", "debug"]);
   const raw = await connectRaw(t, await command.ready(), "userId=ann");
   raw.send('421["leave","lobby"]');
   await raw.receives(/^431/);
   await until(() =>
     assert.equal(
-      /"userId":"ann".*"event":"leave","code":"not_in_room","msg":"refused"/.test(command.stdout),
+      /"userId":"ann".*"event":"leave","code":"not_in_room","msg":"event refused"/.test(command.stdout),
       true,
     ),
   );
 });
 
-test("the page's own health check over a kept connection goes on while the server drains", async (t) => {
+test("during the drain delay the server is live but not ready and still accepts clients", async (t) => {
   const { url, app } = await startServer(t, { drainDelayMs: 200 });
-  const drained = app.drain();
+  const drained = app.roomcast.drain();
   const [ready] = await once(get(`${url}/readyz`), "response");
   assert.equal(ready.statusCode, 503);
   ready.resume();

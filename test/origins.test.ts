@@ -4,12 +4,12 @@ import { request } from "node:http";
 import { connect as openTcp } from "node:net";
 import { describe, test } from "node:test";
 import { WebSocket } from "ws";
-import { originIn } from "../src/limits.ts";
+import { originIn } from "../src/limits/admission.ts";
 import { client, connect, next } from "./support/client.ts";
 import { engineUrl, openPolling } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
-/** What a page of an origin gets of each way in: a status, and who may read the answer. */
+/** Sends each kind of request with an origin. @returns the statuses, the allowed origin and the body */
 async function ask(url: string, origin: string | undefined) {
   const headers: Record<string, string> = origin === undefined ? {} : { origin };
   const polling = await fetch(engineUrl(url, "polling"), { headers });
@@ -33,7 +33,7 @@ async function ask(url: string, origin: string | undefined) {
   };
 }
 
-test("a page of the server itself and a script without an origin come in", async (t) => {
+test("accepts the server's own page and scripts without an origin", async (t) => {
   const { url } = await startServer(t);
   for (const origin of [undefined, url, url.toUpperCase(), new URL(url).host]) {
     const { polling, websocket } = await ask(url, origin);
@@ -41,7 +41,7 @@ test("a page of the server itself and a script without an origin come in", async
   }
 });
 
-test("a foreign page is refused on every way in, in words that name the setting", async (t) => {
+test("refuses a foreign page on every transport, with a message that names the setting", async (t) => {
   const { url, port, app, logs } = await startServer(t);
   const foreign = [
     "https://evil.example",
@@ -70,7 +70,7 @@ test("a foreign page is refused on every way in, in words that name the setting"
   assert.equal(counted, foreign.length * 3);
 });
 
-test("a session that is open is not shared with a foreign page either", async (t) => {
+test("refuses a foreign page that uses an open session", async (t) => {
   const { url } = await startServer(t);
   const session = await openPolling(url);
   const headers = { origin: "https://evil.example" };
@@ -78,7 +78,7 @@ test("a session that is open is not shared with a foreign page either", async (t
   assert.equal((await fetch(session, { headers, method: "POST", body: "40" })).status, 403);
 });
 
-test("an origin that is listed comes in, and its page may read the answers", async (t) => {
+test("accepts a listed origin and lets its page read the responses", async (t) => {
   const origins = ["https://app.example.com", "https://*.example.org:8443", "capacitor://localhost"];
   const { url } = await startServer(t, { origins });
   for (const origin of ["https://app.example.com", "https://a.b.example.org:8443", "capacitor://localhost"]) {
@@ -89,7 +89,7 @@ test("an origin that is listed comes in, and its page may read the answers", asy
   assert.equal((await ask(url, "http://app.example.com")).polling, 403);
 });
 
-test("an answer to a listed origin is for that origin alone, with cookies, as old clients ask for", async (t) => {
+test("a response to a listed origin allows only that origin, with the credentials that old clients need", async (t) => {
   const { url } = await startServer(t, { origins: ["*"] });
   const { headers } = await fetch(engineUrl(url, "polling"), { headers: { origin: "null" } });
   assert.equal(headers.get("access-control-allow-origin"), "null");
@@ -98,7 +98,7 @@ test("an answer to a listed origin is for that origin alone, with cookies, as ol
 });
 
 for (const transport of ["polling", "websocket"]) {
-  test(`socket.io-client of a listed origin talks over ${transport}, and of another does not`, async (t) => {
+  test(`socket.io-client connects over ${transport} from a listed origin, but not from another`, async (t) => {
     const { url } = await startServer(t, { origins: ["https://app.example.com"] });
     const of = (origin: string) => ({ transports: [transport], extraHeaders: { origin } });
     const ann = await connect(t, url, of("https://app.example.com"));
@@ -107,13 +107,13 @@ for (const transport of ["polling", "websocket"]) {
   });
 }
 
-test("the client's files are for every page", async (t) => {
+test("serves the client's files to every page", async (t) => {
   const { url } = await startServer(t);
   const headers = { origin: "https://evil.example" };
   assert.equal((await fetch(`${url}/socket.io/socket.io.min.js`, { headers })).status, 200);
 });
 
-test("a page that names no origin is refused, where the browser or the request tells", async (t) => {
+test("refuses a page that sends no origin if JSONP or Sec-Fetch-Site reveals it", async (t) => {
   const { url } = await startServer(t);
   const ask = async (query: string, headers: Record<string, string> = {}) =>
     (await fetch(`${url}/socket.io/?transport=polling&${query}`, { headers })).status;
@@ -126,7 +126,7 @@ test("a page that names no origin is refused, where the browser or the request t
   assert.equal((await fetch(`${open.url}/socket.io/?transport=polling&EIO=3&j=0`)).status, 200);
 });
 
-test("a request without a host is of no page of ours", async (t) => {
+test("a request without a Host header is not from the server's own page", async (t) => {
   const { port } = await startServer(t);
   const socket = openTcp(port, "127.0.0.1");
   socket.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.0\r\nOrigin: null\r\n\r\n");
@@ -134,7 +134,7 @@ test("a request without a host is of no page of ours", async (t) => {
   assert.match(String(answer), /^HTTP\/1\.1 403 /);
 });
 
-test("a header that holds what no header may is refused", async (t) => {
+test("refuses an Origin header with an invalid character", async (t) => {
   const { port } = await startServer(t);
   const asked = request({
     port,
@@ -148,7 +148,7 @@ test("a header that holds what no header may is refused", async (t) => {
   response.resume();
 });
 
-describe("an origin is in a list", () => {
+describe("a list of origins", () => {
   const cases: [allowed: string, origin: string, isIn: boolean][] = [
     ["https://example.com", "https://example.com", true],
     ["https://example.com", "https://EXAMPLE.com", true],
@@ -164,7 +164,7 @@ describe("an origin is in a list", () => {
     ["null", "null", true],
   ];
   for (const [allowed, origin, isIn] of cases) {
-    test(`${allowed}: ${origin} is ${isIn ? "" : "not "}`, () =>
+    test(`${allowed} ${isIn ? "matches" : "does not match"} ${origin}`, () =>
       assert.equal(originIn([allowed], origin), isIn));
   }
 });

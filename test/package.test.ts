@@ -11,10 +11,10 @@ import { skipWithout } from "./support/programs.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
-/** On Windows npm, and what it installs, are scripts that only a shell can start. */
+/** On Windows, npm and the commands it installs are scripts that only a shell can start. */
 const needsShell = (command: string) => process.platform === "win32" && command !== process.execPath;
 
-/** Runs a command to its end, which must be a success, and returns what it printed. */
+/** Runs a command, fails unless it succeeds, and returns its output. */
 function run(cwd: string, command: string, ...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
@@ -26,7 +26,7 @@ function run(cwd: string, command: string, ...args: string[]): string {
   return output;
 }
 
-/** A copy of the sources, as a fresh clone has them; deleted when the test ends. */
+/** Copies the sources as a fresh clone has them; the copy is deleted when the test ends. */
 function freshCopy(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -39,7 +39,7 @@ interface Locked {
   packages: Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }>;
 }
 
-test("the lock file names every platform's packages and no download address", () => {
+test("the lock file lists every platform's packages and no download URLs", () => {
   const { packages }: Locked = JSON.parse(readFileSync(join(repository, "package-lock.json"), "utf8"));
   const names = Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, ""));
   for (const [path, { resolved, optionalDependencies = {} }] of Object.entries(packages)) {
@@ -48,7 +48,7 @@ test("the lock file names every platform's packages and no download address", ()
   }
 });
 
-test("the packages whose internals we rely on are pinned to exact versions", () => {
+test("packages whose internals roomcast uses are pinned to exact versions", () => {
   const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
   for (const name of ["socket.io", "engine.io", "socket.io-adapter", "socket.io-parser", "ws"])
     assert.match(dependencies[name], /^\d+\.\d+\.\d+$/, name);
@@ -71,7 +71,7 @@ import type { FastifyInstance } from "fastify";
 import type { RoomcastOptions } from "roomcast";
 
 export const options: RoomcastOptions = { pingIntervalMs: 1_000 };
-export const clients = (app: FastifyInstance): number => app.io.engine.clientsCount;
+export const clients = (app: FastifyInstance): number => app.roomcast.io.engine.clientsCount;
 const root: Socket<ServerEvents, RootEvents> = io();
 const chat: Socket<ServerEvents, ChatEvents> = io("/chat");
 
@@ -89,7 +89,7 @@ root.emit("chat", "to one", "lobby", (receipt) => {
   if (!("error" in receipt)) receipt.recipients satisfies number;
 });
 chat.emit("msg", "hello", (echo) => echo satisfies string | object);
-// @ts-expect-error: msg is not heard on /
+// @ts-expect-error: the / namespace has no msg event
 root.emit("msg", "hello");
 // @ts-expect-error: a room is a string
 root.emit("join", 7);
@@ -97,7 +97,7 @@ root.emit("join", 7);
 root.on("message", () => {});
 `;
 
-test("npm ci --omit=dev succeeds without a compiler, and says that nothing is built", (t) => {
+test("npm ci --omit=dev succeeds without a compiler and reports that nothing was built", (t) => {
   const copy = freshCopy(t);
   const output = run(copy, "npm", "ci", "--omit=dev", "--prefer-offline", "--foreground-scripts");
   assert.match(output, /development packages are not installed: there is no dist/);
@@ -107,9 +107,9 @@ test("npm ci --omit=dev succeeds without a compiler, and says that nothing is bu
 const skipGit =
   process.env.CI === "true"
     ? skipWithout("git")
-    : "Skipping the installation from git, which installs and builds everything anew: CI=true runs it";
+    : "Skipping the installation from git, which reinstalls and rebuilds everything: set CI=true to run it";
 
-test("installs from git, and builds itself", { skip: skipGit }, (t) => {
+test("installs from git and builds itself", { skip: skipGit }, (t) => {
   const [copy, folder] = [freshCopy(t), mkdtempSync(join(tmpdir(), "roomcast-"))];
   t.after(() => rmSync(folder, { recursive: true }));
   run(copy, "git", "init", "--quiet");
@@ -123,7 +123,7 @@ test("installs from git, and builds itself", { skip: skipGit }, (t) => {
   assert.match(run(folder, "npx", "--no-install", "roomcast", "--help"), /^Usage: roomcast/m);
 });
 
-/** What the command answers to a browser. */
+/** The HTTP status of paths that a browser may request from the command. */
 const served = {
   "/": 200,
   "/js/main.js": 200,
@@ -133,7 +133,7 @@ const served = {
   "/page.png": 404,
 };
 
-describe("the package, installed into an empty folder", () => {
+describe("the package installed into an empty folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const start = (command: string, ...args: string[]) =>
     new Command(
@@ -150,16 +150,16 @@ describe("the package, installed into an empty folder", () => {
     run(folder, "npm", "install", "--silent", "--prefer-offline", "fastify", "socket.io-client");
   });
 
-  test("installs without a warning about the version of Node", () => {
+  test("installs without a warning about the Node version", () => {
     assert.doesNotMatch(installed, /EBADENGINE/);
   });
 
-  test("holds what runs and what is served, and nothing else", () => {
+  test("contains only the files needed to run and to serve", () => {
     const files = readdirSync(join(folder, "node_modules/roomcast")).toSorted();
     assert.deepEqual(files, ["LICENSE", "README.md", "asset", "dist", "package.json"]);
   });
 
-  test("runs as the command roomcast", async (t) => {
+  test("runs as the roomcast command", async (t) => {
     const command = start(join(folder, "node_modules/.bin/roomcast"), "--port", "0");
     t.after(() => command.process.kill());
     const url = await command.ready();
@@ -169,7 +169,7 @@ describe("the package, installed into an empty folder", () => {
       assert.equal((await fetch(url + path)).status, status, path);
   });
 
-  test("is a Fastify plugin that lives beside the app's own routes", async (t) => {
+  test("works as a Fastify plugin alongside the app's own routes", async (t) => {
     writeFileSync(join(folder, "server.js"), server);
     const command = start(process.execPath, "server.js");
     t.after(() => command.process.kill());
@@ -181,7 +181,7 @@ describe("the package, installed into an empty folder", () => {
     assert.equal((await ann.ask("join", "d")).error.code, "too_many_rooms");
   });
 
-  test("types a client, and what it sends wrong", () => {
+  test("types a client and rejects its wrong arguments at compile time", () => {
     writeFileSync(join(folder, "client.ts"), typedClient);
     const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", ""];
     run(folder, join(repository, "node_modules/.bin/tsc"), ...strict, "client.ts");

@@ -4,7 +4,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
 import Fastify from "fastify";
-import { roomcast } from "../src/app.ts";
+import { roomcast } from "../src/roomcast.ts";
 import { scrape } from "./support/metrics.ts";
 import { openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
@@ -19,9 +19,9 @@ const post = (target: string, body: string): [string, ...string[]] => [
   body,
 ];
 
-describe("every request is answered, or its connection ends:", () => {
+describe("every request is answered or its connection closed:", () => {
   for (const eio of [3, 4]) {
-    test(`plain requests to a session of Engine.IO ${eio} that is a WebSocket`, async (t) => {
+    test(`plain requests to a session that uses a WebSocket, Engine.IO ${eio}`, async (t) => {
       const { url, port } = await startServer(t);
       const raw = await openRaw(t, url, "", eio);
       const session = `/socket.io/?EIO=${eio}&transport=websocket&sid=${sidOf(raw.frames[0] ?? "")}`;
@@ -36,7 +36,7 @@ describe("every request is answered, or its connection ends:", () => {
     });
   }
 
-  test("requests that Engine.IO has no use for", async (t) => {
+  test("requests that Engine.IO does not support", async (t) => {
     const { url, port } = await startServer(t);
     const raw = await openRaw(t, url);
     const upgraded = `/socket.io/?EIO=4&transport=polling&sid=${sidOf(raw.frames[0] ?? "")}`;
@@ -66,7 +66,7 @@ describe("every request is answered, or its connection ends:", () => {
     }
   });
 
-  test("a post behind a poll of the same connection, once the poll is answered", async (t) => {
+  test("a POST behind a poll on the same connection, once the poll is answered", async (t) => {
     const { url, port } = await startServer(t, { pingIntervalMs: 100 });
     const { pathname, search } = new URL(await openPolling(url));
     const wire = new Wire(t, port);
@@ -75,8 +75,8 @@ describe("every request is answered, or its connection ends:", () => {
   });
 });
 
-describe("what one connection may have unanswered is bounded:", () => {
-  test("17 requests, then it ends, and that is counted and logged once", async (t) => {
+describe("limits the unanswered requests of a connection:", () => {
+  test("closes a connection with 17 waiting requests, counts each such connection and logs once", async (t) => {
     const { url, port, logs } = await startServer(t);
     for (let n = 0; n < 2; n++) {
       const { pathname, search } = new URL(await openPolling(url));
@@ -90,7 +90,7 @@ describe("what one connection may have unanswered is bounded:", () => {
     assert.equal(logs.filter(({ reason }) => reason === "pipelined").length, 1);
   });
 
-  test("16 that wait are answered in order", async (t) => {
+  test("answers 16 waiting requests in order", async (t) => {
     const { url, port } = await startServer(t, { pingIntervalMs: 100 });
     const { pathname, search } = new URL(await openPolling(url));
     const wire = new Wire(t, port);
@@ -98,7 +98,7 @@ describe("what one connection may have unanswered is bounded:", () => {
     await until(() => assert.deepEqual(wire.statuses, [...Array(16).fill(200), 404]));
   });
 
-  test("an upgrade does not overtake a request", async (t) => {
+  test("closes the connection rather than let an upgrade overtake a request", async (t) => {
     const { url, port } = await startServer(t);
     const wanted = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
     for (const upgrade of [wanted, ["Connection: Upgrade", "Upgrade: h2c"]]) {
@@ -110,14 +110,14 @@ describe("what one connection may have unanswered is bounded:", () => {
     }
   });
 
-  test("nothing is handled behind an answer that ends the connection", async (t) => {
+  test("handles no request after a response that closes the connection", async (t) => {
     const { port, app, logs } = await startServer(t);
     const wire = new Wire(t, port);
     const handshake = "/socket.io/?EIO=4&transport=polling";
     wire.send([handshake, "Origin: https://evil.example"], handshake);
     await wire.closed;
     assert.deepEqual(wire.statuses, [403]);
-    assert.equal(app.io.engine.clientsCount, 0);
+    assert.equal(app.roomcast.io.engine.clientsCount, 0);
     assert.equal(
       logs.some(({ reason }) => reason === "pipelined"),
       false,
@@ -125,7 +125,7 @@ describe("what one connection may have unanswered is bounded:", () => {
   });
 });
 
-/** How many of the files that this process serves it has open. */
+/** The number of served files that this process has open. */
 function openFiles(): number {
   const pathOf = (descriptor: string) => {
     try {
@@ -137,16 +137,16 @@ function openFiles(): number {
   return readdirSync("/proc/self/fd").filter((fd) => /client-dist|\/asset\//.test(pathOf(fd))).length;
 }
 
-describe("files are closed with the connections that asked for them:", () => {
+describe("closes files with the connections that requested them:", () => {
   const bundle = "/socket.io/socket.io.js";
   const pipelines: Record<string, [requests: string[], fatal: boolean]> = {
     "one file": [[bundle], false],
     "16 files": [Array(16).fill(bundle), false],
     "1,000 files": [Array(1_000).fill(bundle), true],
-    "heads and pages": [[`HEAD ${bundle}`, "/", bundle, "HEAD /", "/page.js"], false],
+    "HEAD requests and pages": [[`HEAD ${bundle}`, "/", bundle, "HEAD /", "/page.js"], false],
   };
   for (const [title, [requests]] of Object.entries(pipelines)) {
-    test(`${title}, closed before the first byte, and in the midst`, async (t) => {
+    test(`${title}, reset before the first byte or later`, async (t) => {
       const { url, port } = await startServer(t);
       for (let n = 0; n < 20; n++) {
         const wire = new Wire(t, port);
@@ -160,11 +160,11 @@ describe("files are closed with the connections that asked for them:", () => {
     });
   }
 
-  test("a client that does not take a file is let go", async (t) => {
-    const { url, port, app } = await startServer(t, { outboxAgeMs: 200 });
+  test("disconnects a client that does not read a file", async (t) => {
+    const { url, port, app } = await startServer(t, { sendQueueAgeMs: 200 });
     const wire = new Wire(t, port);
     wire.tcp.pause();
-    // More than the kernel holds for one connection.
+    // More than the kernel buffers for one connection.
     const timer = setInterval(() => wire.send(...Array(8).fill(`${bundle}.map`)), 20);
     t.after(() => clearInterval(timer));
     const [accepted] = (await once(app.server, "connection")) as [Socket];
@@ -173,7 +173,7 @@ describe("files are closed with the connections that asked for them:", () => {
     assert.equal((await fetch(url + bundle)).status, 200);
   });
 
-  test("ranges and files that are known are answered as ever", async (t) => {
+  test("still supports ranges and conditional requests", async (t) => {
     const { url, port } = await startServer(t);
     const part = await fetch(url + bundle, { headers: { range: "bytes=0-9" } });
     assert.deepEqual([part.status, (await part.text()).length], [206, 10]);
@@ -187,7 +187,7 @@ describe("files are closed with the connections that asked for them:", () => {
   });
 });
 
-test("in an app of one's own the same holds, for its routes too", async (t) => {
+test("limits the unanswered requests to an application's own routes too", async (t) => {
   const app = Fastify({ forceCloseConnections: true });
   t.after(() => app.close());
   let handled = 0;

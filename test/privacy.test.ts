@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { connect, enter } from "./support/client.ts";
 import { startServer } from "./support/server.ts";
 
-test("nobody hears a room it is not in", async (t) => {
+test("a connection receives nothing from rooms it is not in", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const bob = await enter(t, url, "bob", "den");
@@ -15,7 +15,7 @@ test("nobody hears a room it is not in", async (t) => {
   assert.deepEqual(bob.texts, ["connected!", "<= bob join den"]);
 });
 
-test("a room named like another's socket id, userId or key overhears nothing", async (t) => {
+test("members of a room named after another's socket id, userId or key receive nothing meant for them", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "lobby");
   const spy = await connect(t, url);
@@ -35,7 +35,7 @@ test("a room named like another's socket id, userId or key overhears nothing", a
   assert.ok(spy.messages.every(({ userId }) => userId === spy.socket.id));
 });
 
-test("a room whose name is two names with a comma is neither of the two", async (t) => {
+test("a room name with a comma does not address two rooms", async (t) => {
   const { url } = await startServer(t);
   const ann = await enter(t, url, "ann", "a");
   const bob = await enter(t, url, "bob", "a,b");

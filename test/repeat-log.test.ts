@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { type LineLog, RepeatLog } from "../src/repeat-log.ts";
+import { type LineLog, RepeatLog } from "../src/ops/repeat-log.ts";
 import { connect, next } from "./support/client.ts";
 import { engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
@@ -25,10 +25,10 @@ function startLog(t: TestContext, windowMs?: number, level = "info") {
   return { lines, log, say };
 }
 
-/** How many events these lines tell of. */
+/** The number of events that these lines account for. */
 const told = (lines: Written[]) => lines.reduce((sum, { repeats = 1 }) => sum + repeats, 0);
 
-describe("of repeats of a line about one address,", () => {
+describe("of repeated lines about one address,", () => {
   test("the first is written at once and the others are counted", (t) => {
     const { lines, log, say } = startLog(t);
     for (let id = 1; id <= 100; id++) say("a", id);
@@ -41,7 +41,7 @@ describe("of repeats of a line about one address,", () => {
     assert.deepEqual(lines.slice(2), [{ msg: "refused", address: "a", repeats: 99 }]);
   });
 
-  test("as many are written as its burst allows", (t) => {
+  test("as many are written as the burst allows", (t) => {
     const { lines, log, say } = startLog(t);
     for (let id = 1; id <= 100; id++) say("a", id, 50);
     assert.equal(lines.length, 50);
@@ -49,7 +49,7 @@ describe("of repeats of a line about one address,", () => {
     assert.deepEqual(lines.at(-1), { msg: "refused", address: "a", repeats: 50 });
   });
 
-  test("each window has one line while they go on, and after a pause the next is written at once", async (t) => {
+  test("one is written per window while they continue, and after a pause the next is written at once", async (t) => {
     const { lines, say } = startLog(t, 30);
     let sent = 0;
     await until(() => {
@@ -61,7 +61,7 @@ describe("of repeats of a line about one address,", () => {
       [1],
     );
     await until(() => assert.equal(told(lines), sent));
-    // Two more windows pass, in which nothing is heard of the first address.
+    // Two more windows pass without events from the first address.
     await until(() => {
       say("b", 0);
       assert.equal(lines.filter(({ address, repeats }) => address === "b" && repeats).length >= 2, true);
@@ -70,7 +70,7 @@ describe("of repeats of a line about one address,", () => {
     assert.equal(lines.at(-1)?.id, sent);
   });
 
-  test("however many addresses there are, few lines are written and none is lost", (t) => {
+  test("few are written even for many addresses, and every event is counted", (t) => {
     const { lines, log, say } = startLog(t);
     for (let n = 0; n < 30_000; n++) say(`address ${n % 10_000}`, n);
     assert.equal(lines.length, 500);
@@ -79,7 +79,7 @@ describe("of repeats of a line about one address,", () => {
     assert.equal(told(lines), 30_000);
   });
 
-  test("none of a level that is off counts", (t) => {
+  test("none are counted if their level is disabled", (t) => {
     const { lines, log } = startLog(t);
     for (let n = 0; n < 10; n++) log.write({ level: "debug", message: "refused", about: {} });
     log.close();
@@ -87,37 +87,37 @@ describe("of repeats of a line about one address,", () => {
   });
 });
 
-describe("a flood from one address writes few lines, which count all of it:", () => {
+describe("a flood from one address is logged in few lines that count every event:", () => {
   const msgOf = (logs: Record<string, unknown>[], msg: string) =>
     logs.filter((line) => line.msg === msg) as unknown as Written[];
 
-  test("requests that are refused", async (t) => {
+  test("refused requests", async (t) => {
     const { url, app, logs } = await startServer(t);
     const headers = { origin: "https://evil.example" };
     for (let n = 0; n < 100; n++) {
       await fetch(engineUrl(url, "polling", `n=${n}`), { headers: { origin: `${headers.origin}:${n + 1}` } });
     }
-    const atOnce = msgOf(logs, "turned away").length;
+    const atOnce = msgOf(logs, "request refused").length;
     assert.equal(atOnce < 20, true, String(atOnce));
-    assert.match(await app.metrics.metrics(), /refusals_total\{code="origin_not_allowed"\} 100\n/);
+    assert.match(await app.roomcast.metrics.metrics(), /refusals_total\{code="origin_not_allowed"\} 100\n/);
     await app.close();
-    assert.equal(told(msgOf(logs, "turned away")), 100);
+    assert.equal(told(msgOf(logs, "request refused")), 100);
   });
 
-  test("handshakes that are refused", async (t) => {
+  test("refused handshakes", async (t) => {
     const { url, app, logs } = await startServer(t);
     const raw = await openRaw(t, url);
     for (let n = 1; n <= 60; n++) {
       raw.send('40{"userId":7}');
       await until(() => assert.equal(raw.frames.length, 1 + n));
     }
-    const atOnce = msgOf(logs, "turned away").length;
+    const atOnce = msgOf(logs, "handshake refused").length;
     assert.equal(atOnce < 20, true, String(atOnce));
     await app.close();
-    assert.equal(told(msgOf(logs, "turned away")), 60);
+    assert.equal(told(msgOf(logs, "handshake refused")), 60);
   });
 
-  test("connections that come and go", async (t) => {
+  test("connects and disconnects", async (t) => {
     const { url, app, logs } = await startServer(t);
     const ann = await connect(t, url);
     const chat = ann.socket.io.socket("/chat");
@@ -129,7 +129,10 @@ describe("a flood from one address writes few lines, which count all of it:", ()
       await ann.settled();
     }
     await until(async () =>
-      assert.match(await app.metrics.metrics(), /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/),
+      assert.match(
+        await app.roomcast.metrics.metrics(),
+        /disconnects_total\{namespace="\/chat",[^\n]*\} 200\n/,
+      ),
     );
     await app.close();
     for (const [msg, count] of [

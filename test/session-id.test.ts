@@ -9,7 +9,7 @@ import { engineUrl, openPolling } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-/** A client whose session id is at stake, that client's way to ask, and the id. */
+/** A client whose session id a thief tries to use. */
 interface Victim {
   sid: string;
   eio: number;
@@ -41,14 +41,14 @@ async function startVictim(
   };
 }
 
-/** How a thief sends its requests. */
+/** How a thief, another client that knows the session id, sends its requests. */
 interface Thief {
   localAddress?: string;
   headers?: Record<string, string>;
   eio?: number;
 }
 
-/** Tries a request with the victim's session id. @returns the status and the body */
+/** Sends a request with the victim's session id. @returns the status and the body */
 async function send(url: string, method: string, { sid, eio: own }: Victim, thief: Thief) {
   const { localAddress, headers, eio = own } = thief;
   const asked = request(engineUrl(url, "polling", `sid=${sid}`, eio), { method, localAddress, headers });
@@ -79,7 +79,7 @@ async function upgrade(url: string, { sid, eio: own }: Victim, { localAddress, h
 const unknown = [400, '{"code":1,"message":"Session ID unknown"}'];
 const versions = ["2.5.0", "4.8.4"];
 
-describe("the id of a session stays between its client and the server:", () => {
+describe("only the client and the server learn the session id:", () => {
   for (const version of ["1.7.4", "2.5.0", "4.8.4"]) {
     for (const transport of ["polling", "websocket"] as const) {
       for (const namespace of ["/", "/chat"] as const) {
@@ -97,7 +97,7 @@ describe("the id of a session stays between its client and the server:", () => {
           victim.socket.disconnect();
           await ann.hears("disconnected!");
           await until(() => assert.equal(logs.filter(({ msg }) => msg === "disconnected").length, 1));
-          const visible = JSON.stringify([ann.messages, logs, await app.metrics.metrics()]);
+          const visible = JSON.stringify([ann.messages, logs, await app.roomcast.metrics.metrics()]);
           assert.equal(visible.includes(victim.sid), false);
           const userId = ann.messages.find(({ text }) => text === "<= hello")?.userId;
           assert.match(String(userId), /^[\w-]{20}$/);
@@ -108,10 +108,10 @@ describe("the id of a session stays between its client and the server:", () => {
     }
   }
 
-  test("a refused handshake of an old client", async (t) => {
+  test("when the handshake of an Engine.IO 3 client is refused", async (t) => {
     const { url, logs } = await startServer(t);
     const session = await openPolling(url, "userId=", 3);
-    await until(() => assert.equal(logs.filter(({ msg }) => msg === "turned away").length, 1));
+    await until(() => assert.equal(logs.filter(({ msg }) => msg === "handshake refused").length, 1));
     const sid = String(new URL(session).searchParams.get("sid"));
     assert.equal(JSON.stringify(logs).includes(sid), false);
   });
@@ -136,14 +136,14 @@ describe("a session id is of no use to", () => {
       () => forwarded("2001:db8:0:1::1"),
     ],
     ["a page of another origin", listed, { extraHeaders: origin("a").headers }, () => origin("b")],
-    ["a page where a program began", listed, {}, () => origin("b")],
-    ["a program where a page began", listed, { extraHeaders: origin("a").headers }, () => ({})],
+    ["a page, if a program opened the session", listed, {}, () => origin("b")],
+    ["a program, if a page opened the session", listed, { extraHeaders: origin("a").headers }, () => ({})],
     ["another protocol version", {}, {}, ({ eio }) => ({ eio: 7 - eio })],
   ];
   for (const [who, options, own, thiefOf] of cases) {
     for (const version of versions) {
       for (const transport of ["polling", "websocket"] as const) {
-        test(`${who}: ${version} over ${transport} goes on undisturbed`, async (t) => {
+        test(`${who}: ${version} over ${transport} continues undisturbed`, async (t) => {
           const { url } = await startServer(t, options);
           const ann = await enter(t, url, "ann", "lobby");
           const victim = await startVictim(t, url, version, transport, { ...own, query: { room: "lobby" } });
@@ -159,7 +159,7 @@ describe("a session id is of no use to", () => {
     }
   }
 
-  test("whoever encodes its name in the query", async (t) => {
+  test("a request that percent-encodes the name of the sid parameter", async (t) => {
     const { url } = await startServer(t);
     const victim = await startVictim(t, url, "2.5.0", "polling");
     const asked = request(engineUrl(url, "polling", `%73id=${victim.sid}`, 3), { localAddress: "127.0.0.2" });
@@ -169,10 +169,10 @@ describe("a session id is of no use to", () => {
   });
 });
 
-describe("a session is upgraded only once,", () => {
+describe("a session can be upgraded only once:", () => {
   for (const version of versions) {
     for (const transports of [["websocket"], ["polling", "websocket"]]) {
-      test(`with ${version} over ${transports.join(" that became ")}`, async (t) => {
+      test(`${version} over ${transports.join(" upgraded to ")}`, async (t) => {
         const { url } = await startServer(t);
         const victim = await startVictim(t, url, version, transports[0] as "polling", { transports });
         const { engine } = victim.socket.io;
@@ -183,7 +183,7 @@ describe("a session is upgraded only once,", () => {
     }
   }
 
-  test("and by one request at a time", async (t) => {
+  test("one request at a time", async (t) => {
     const { url } = await startServer(t);
     const sid = String(new URL(await openPolling(url)).searchParams.get("sid"));
     const first = new WebSocket(engineUrl(url, "websocket", `sid=${sid}`));
@@ -204,11 +204,11 @@ describe("a session may be used from", () => {
     return (await fetch(session, { method: "POST", headers: later, body: "40" })).status;
   };
   const cases: [what: string, began: string, later: string, status: number][] = [
-    ["one IPv6 network", "2001:db8::1", "2001:db8::2", 200],
-    ["either family of a host", "2001:db8::1", "192.0.2.1", 200],
-    ["an IPv4 address written as IPv6", "::ffff:192.0.2.1", "192.0.2.1", 200],
-    ["an address with its port", "192.0.2.1:80", "192.0.2.1:81", 200],
-    ["no other address", "192.0.2.1", "192.0.2.2", 400],
+    ["another address of the same IPv6 network", "2001:db8::1", "2001:db8::2", 200],
+    ["an address of the other IP version", "2001:db8::1", "192.0.2.1", 200],
+    ["the same IPv4 address written as IPv6", "::ffff:192.0.2.1", "192.0.2.1", 200],
+    ["another port of the same address", "192.0.2.1:80", "192.0.2.1:81", 200],
+    ["no other address of the same IP version", "192.0.2.1", "192.0.2.2", 400],
   ];
   for (const [what, began, later, status] of cases) {
     test(what, async (t) => {
@@ -218,13 +218,13 @@ describe("a session may be used from", () => {
     });
   }
 
-  test("a page of the server itself, which names its origin only to post", async (t) => {
+  test("the server's own page, which sends its origin only with POST requests", async (t) => {
     const { url } = await startServer(t);
     assert.equal(await poll(url, {}, { origin: url }), 200);
     assert.equal(await poll(url, { origin: url }, {}), 200);
   });
 
-  test("a page whose proxy replaces Host, which keeps to the first origin that it names", async (t) => {
+  test("a page behind a proxy that replaces Host, but only with the first origin it sent", async (t) => {
     const origins = ["https://a.example", "https://b.example"];
     const { url } = await startServer(t, { origins, trustProxy: ["loopback"] });
     const session = await openPolling(url);
@@ -236,12 +236,12 @@ describe("a session may be used from", () => {
   });
 });
 
-test("a refused use of a session is counted and logged", async (t) => {
+test("counts and logs the refused use of a session", async (t) => {
   const server: RunningServer = await startServer(t);
   const victim = await startVictim(t, server.url, "2.5.0", "polling");
   await send(server.url, "POST", victim, { localAddress: "127.0.0.2" });
   const line = server.logs.find(({ code }) => code === "foreign_session");
   assert.equal(line?.address, "127.0.0.2");
-  assert.match(await server.app.metrics.metrics(), /refusals_total\{code="foreign_session"\} 1\n/);
+  assert.match(await server.app.roomcast.metrics.metrics(), /refusals_total\{code="foreign_session"\} 1\n/);
   await connect(t, server.url);
 });

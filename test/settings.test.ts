@@ -8,7 +8,7 @@ import { SettingError } from "../src/errors.ts";
 import { runCommand } from "./support/command.ts";
 import { startServer } from "./support/server.ts";
 
-test("the defaults are those the help names", () => {
+test("every setting has its documented default", () => {
   assert.deepEqual(readSettings([], {}), {
     port: 8000,
     host: "127.0.0.1",
@@ -25,8 +25,8 @@ test("the defaults are those the help names", () => {
     bytesPerSecond: 2_000_000,
     maxConnections: 10_000,
     maxConnectionsPerAddress: 1_000,
-    outboxMaxBytes: 1_000_000,
-    outboxAgeMs: 30_000,
+    sendQueueMaxBytes: 1_000_000,
+    sendQueueAgeMs: 30_000,
     memoryMaxBytes: 256_000_000,
     inboundMemoryMaxBytes: 128_000_000,
     trustProxy: [],
@@ -37,7 +37,7 @@ test("the defaults are those the help names", () => {
   });
 });
 
-test("a flag wins over a variable, and an empty variable counts as left out", () => {
+test("a flag overrides a variable, and an empty variable counts as unset", () => {
   const settings = readSettings(["--port", "1", "--host=::1"], {
     PORT: "2",
     PING_INTERVAL: "300",
@@ -49,7 +49,7 @@ test("a flag wins over a variable, and an empty variable counts as left out", ()
   );
 });
 
-describe("one sentence names what is wrong with a setting:", () => {
+describe("one sentence explains an invalid setting:", () => {
   type Case = [args: string[], env: Record<string, string>, sentence: RegExp];
   const cases: Case[] = [
     [["--port", "abc"], {}, /^--port must be a whole number from 0 to 65535, not "abc"\.$/],
@@ -71,17 +71,21 @@ describe("one sentence names what is wrong with a setting:", () => {
       /^--max-text must be less than a third of MAX_PAYLOAD: /,
     ],
     [
-      ["--max-text", "5000", "--outbox-max", "9000"],
+      ["--max-text", "5000", "--send-queue-max", "9000"],
       {},
-      /^--max-text must be less than a third of --outbox-max: /,
+      /^--max-text must be less than a third of --send-queue-max: /,
     ],
     [["--max-text", "5000"], { MAX_PAYLOAD: "5000" }, /^--max-text must be less than MAX_PAYLOAD\.$/],
     [
       ["--trust-proxy", "loopback, 10.0.0.300"],
       {},
-      /^--trust-proxy must be addresses, .*, not "10.0.0.300"\.$/,
+      /^--trust-proxy must be comma-separated addresses, .*, not "10.0.0.300"\.$/,
     ],
-    [["--origins", "example.com"], {}, /^--origins must be origins like .*, not "example.com"\.$/],
+    [
+      ["--origins", "example.com"],
+      {},
+      /^--origins must be comma-separated origins such as .*, not "example.com"\.$/,
+    ],
     [["--origins", "https://example.com/"], {}, /^--origins must be .*, not "https:\/\/example.com\/"\.$/],
     [["--origins", "https://a.example,"], {}, /^--origins must be .*, not ""\.$/],
     ...[
@@ -97,7 +101,7 @@ describe("one sentence names what is wrong with a setting:", () => {
       (proxy): Case => [
         ["--trust-proxy", proxy],
         {},
-        /^--trust-proxy must be addresses, [^\n]*, not "[^\n]*"\.$/,
+        /^--trust-proxy must be comma-separated addresses, [^\n]*, not "[^\n]*"\.$/,
       ],
     ),
     ...[
@@ -158,7 +162,7 @@ describe("one sentence names what is wrong with a setting:", () => {
   }
 });
 
-test("the plugin's options are checked as the command's settings are", () => {
+test("the plugin's options are validated like the command's settings", () => {
   assert.throws(() => readOptions({ pingIntervalMs: "10" }), /option pingIntervalMs must be .*, not "10"/);
   assert.throws(() => readOptions({ prefix: "/chat" }), /option prefix does not exist/);
   for (const name of ["authSecret", "authJwks", "authIssuer", "authAudience"]) {
@@ -172,9 +176,20 @@ test("the plugin's options are checked as the command's settings are", () => {
   assert.throws(() => readOptions({ maxRoom: 3 }), /option maxRoom does not exist; did you mean maxRooms\?$/);
   assert.throws(() => readOptions({ "ping-interval": 3 }), /did you mean pingIntervalMs\?/);
   assert.equal(readOptions({ maxRooms: 3 }).maxRooms, 3);
+  const origins = ["https://a.example", "https://b.example"];
+  assert.deepEqual(readOptions({ origins }).origins, origins);
+  assert.deepEqual(readOptions({ origins: origins.join(", ") }).origins, origins);
+  assert.throws(
+    () => readOptions({ origins: 7 }),
+    /option origins must be an array of origins such as .*, not 7/,
+  );
+  assert.throws(
+    () => readOptions({ publicNamespaces: ["game"] }),
+    /must be an array of namespaces .*, not "game"/,
+  );
 });
 
-test("help lists every setting with its meaning and its default", async (t) => {
+test("--help lists every setting with its description and its default", async (t) => {
   const command = runCommand(t, ["--port", "nonsense", "--help"]);
   assert.equal(await command.exit(), 0);
   assert.equal(command.stdout.trimEnd(), help());
@@ -192,14 +207,14 @@ test("help lists every setting with its meaning and its default", async (t) => {
   );
 });
 
-test("version is the package's", async (t) => {
+test("--version prints the package's version", async (t) => {
   const command = runCommand(t, ["--version"]);
   assert.equal(await command.exit(), 0);
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   assert.equal(command.stdout, `${version}\n`);
 });
 
-describe("a start that cannot be ends with one sentence and exit code 1:", () => {
+describe("a start that fails prints one sentence and exits with code 1:", () => {
   const fails = (title: string, args: string[], sentence: RegExp) =>
     test(title, async (t) => {
       const command = runCommand(t, args);
@@ -209,11 +224,15 @@ describe("a start that cannot be ends with one sentence and exit code 1:", () =>
       assert.equal(command.stdout, "");
     });
 
-  fails("a wrong setting", ["--port", "http"], /^--port must be a whole number/);
+  fails("an invalid setting", ["--port", "http"], /^--port must be a whole number/);
   fails("an unknown setting", ["--verbose"], /^Unknown setting --verbose; see --help/);
-  fails("a proxy that is no address", ["--trust-proxy", "1"], /^--trust-proxy must be /);
+  fails("a proxy that is not an address", ["--trust-proxy", "1"], /^--trust-proxy must be /);
   fails("a link-local address without its zone", ["--host", "fe80::1"], /^--host must be an address of this/);
-  fails("an address of no machine", ["--host", "192.0.2.1"], /^--host must be an address of this machine/);
+  fails(
+    "an address that is not this machine's",
+    ["--host", "192.0.2.1"],
+    /^--host must be an address of this machine/,
+  );
 
   test("a port in use", async (t) => {
     const other = createServer();
@@ -227,7 +246,7 @@ describe("a start that cannot be ends with one sentence and exit code 1:", () =>
   });
 });
 
-test("a start logs JSON that tells the address to open, which answers", async (t) => {
+test("a start logs the address to open as JSON, and that address responds", async (t) => {
   const command = runCommand(t, ["--port", "0"]);
   const url = await command.ready();
   const [line] = command.stdout.split("\n");
@@ -240,7 +259,7 @@ test("a start logs JSON that tells the address to open, which answers", async (t
   assert.match(String(client.headers.get("content-type")), /javascript/);
 });
 
-test("proxies are addresses, networks and names", () => {
+test("--trust-proxy accepts addresses, networks and names", () => {
   const proxies = [
     "loopback",
     "10.0.0.1",

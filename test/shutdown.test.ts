@@ -10,7 +10,7 @@ import { skipWithoutSignals } from "./support/programs.ts";
 import { engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 
-/** How long the process takes to end after the signal, in milliseconds; fails unless it exits with 0. */
+/** The time from the signal to the exit of the process, in milliseconds; fails unless the exit code is 0. */
 async function timeToExit(
   command: ReturnType<typeof runCommand>,
   signal: "SIGINT" | "SIGTERM",
@@ -21,7 +21,9 @@ async function timeToExit(
   return Date.now() - start;
 }
 
-/** A request whose body never ends: it is in flight for as long as the server lets it. */
+/**
+ * Sends a request whose body never ends, so that it stays in flight until the server closes the connection.
+ */
 function hang(t: TestContext, url: string): void {
   const socket = openTcp(Number(new URL(url).port), "127.0.0.1");
   t.after(() => socket.destroy());
@@ -32,7 +34,7 @@ function hang(t: TestContext, url: string): void {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  test(`${signal} ends 500 clients on both transports within 2 s, in a way they reconnect after`, {
+  test(`${signal} disconnects 500 clients on both transports within 2 s, with reasons after which they reconnect`, {
     skip: skipWithoutSignals,
   }, async (t) => {
     const command = runCommand(t, ["--port", "0"]);
@@ -54,14 +56,14 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-test("a client that answers nothing does not hold up the end", { skip: skipWithoutSignals }, async (t) => {
+test("an unresponsive client does not delay shutdown", { skip: skipWithoutSignals }, async (t) => {
   const command = runCommand(t, ["--port", "0"]);
   const raw = await openRaw(t, await command.ready());
   raw.ws.pause();
   assert.ok((await timeToExit(command, "SIGTERM")) < 2_000);
 });
 
-test("a request in flight is answered before the end, and its connection not waited for", async (t) => {
+test("shutdown answers a request in flight without waiting for its kept-alive connection", async (t) => {
   const asked = new EventEmitter();
   const slow = (app: FastifyInstance) =>
     void app.get("/slow", async () => {
@@ -82,7 +84,7 @@ test("a request in flight is answered before the end, and its connection not wai
   assert.ok(Date.now() - start < 1_000);
 });
 
-test("connections that ask for nothing, or for a new session, do not hold up the end", async (t) => {
+test("idle connections and requests for new sessions do not delay shutdown", async (t) => {
   const { url, app, port } = await startServer(t);
   const spare = openTcp(port, "127.0.0.1");
   const kept = openTcp(port, "127.0.0.1");
@@ -99,11 +101,11 @@ test("connections that ask for nothing, or for a new session, do not hold up the
   await once(kept, "data");
   poll("");
   await closed;
-  assert.equal(app.io.engine.clientsCount, 0);
+  assert.equal(app.roomcast.io.engine.clientsCount, 0);
   assert.ok(Date.now() - start < 2_000);
 });
 
-test("no member is told of the others' end when the whole server goes", async (t) => {
+test("members are not notified of each other's disconnects at shutdown", async (t) => {
   const { url, app } = await startServer(t);
   const members = [await enter(t, url, "ann", "lobby"), await enter(t, url, "bob", "lobby")];
   const gone = members.map(({ socket }) => next(socket, "disconnect"));
@@ -112,20 +114,20 @@ test("no member is told of the others' end when the whole server goes", async (t
   for (const { texts } of members) assert.ok(!texts.includes("disconnected!"));
 });
 
-test("the server no longer listens when it lets its clients go", async (t) => {
+test("the server stops listening before it disconnects its clients", async (t) => {
   const { url, app } = await startServer(t);
   await connect(t, url);
-  const [socket] = app.io.of("/").sockets.values();
+  const [socket] = app.roomcast.io.of("/").sockets.values();
   const listening = next(socket as never, "disconnect").then(() => app.server.listening);
   await app.close();
   assert.equal(await listening, false);
 });
 
-test("polls in flight are answered, and their kept connections not waited for", async (t) => {
+test("shutdown answers polls in flight without waiting for their kept-alive connections", async (t) => {
   const { url, app } = await startServer(t);
   const agent = new Agent({ keepAlive: true });
   t.after(() => agent.destroy());
-  const session = next(app.io.engine, "connection");
+  const session = next(app.roomcast.io.engine, "connection");
   const [opened] = await once(get(engineUrl(url, "polling"), { agent }), "response");
   const [handshake] = await once(opened, "data");
   const { sid } = JSON.parse(String(handshake).slice(1));

@@ -11,16 +11,16 @@ import { connectRaw, openPolling, type RawSocket } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-/** What the operating system counts for a server's process, in bytes. */
+/** The resident memory of a server's process, in bytes. */
 const residentBytes = async (url: string) => Number((await scrape(url)).get("process_resident_memory_bytes"));
 
-/** Keeps a client that reads nothing from being taken for dead: it answers pings that it has not seen. */
+/** Keeps a client that reads nothing from timing out: it sends pongs for pings that it has not read. */
 function keepAnswering(t: TestContext, answer: () => void): void {
   const timer = setInterval(answer, 500);
   t.after(() => clearInterval(timer));
 }
 
-/** A member of a room over a WebSocket that stops reading, and whose heart goes on. */
+/** Joins a room over a WebSocket that stops reading but keeps sending pongs. */
 async function stalled(t: TestContext, url: string, room: string): Promise<RawSocket> {
   const raw = await connectRaw(t, url, `userId=stalled&room=${room}`);
   raw.ws.pause();
@@ -28,7 +28,7 @@ async function stalled(t: TestContext, url: string, room: string): Promise<RawSo
   return raw;
 }
 
-/** A member of a room over polling that never polls, and whose heart goes on. */
+/** Joins a room over polling, never polls again, but keeps sending pongs. */
 async function unpolling(t: TestContext, url: string, room: string): Promise<void> {
   const session = await openPolling(url, `userId=unpolling&room=${room}`);
   await fetch(session, { method: "POST", body: "40" });
@@ -38,9 +38,9 @@ async function unpolling(t: TestContext, url: string, room: string): Promise<voi
 const ended = (logs: Record<string, unknown>[]) =>
   logs.filter(({ reason }) => reason === "slow consumer").map(({ userId }) => userId);
 
-describe("one who does not read what it is sent", () => {
-  test("is ended when too much waits, over both transports, and the others hear on", async (t) => {
-    const { url, logs } = await startServer(t, { outboxMaxBytes: 200_000, eventsBurst: 10_000 });
+describe("a slow consumer", () => {
+  test("is disconnected when too much is queued, over both transports, while others keep receiving", async (t) => {
+    const { url, logs } = await startServer(t, { sendQueueMaxBytes: 200_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
     const bob = await enter(t, url, "bob", "lobby");
     await stalled(t, url, "lobby");
@@ -57,9 +57,9 @@ describe("one who does not read what it is sent", () => {
     assert.equal(values.get('roomcast_disconnects_total{namespace="/",reason="slow consumer"}'), 2);
   });
 
-  test("is ended when little waits for long, over both transports", async (t) => {
+  test("is disconnected when little is queued for too long, over both transports", async (t) => {
     const { url, logs } = await startServer(t, {
-      outboxAgeMs: 500,
+      sendQueueAgeMs: 500,
       pingIntervalMs: 100,
       pingTimeoutMs: 60_000,
     });
@@ -67,15 +67,15 @@ describe("one who does not read what it is sent", () => {
     const raw = await stalled(t, url, "lobby");
     await unpolling(t, url, "lobby");
     await ann.hears("<= unpolling join lobby");
-    // More than the kernel takes for a socket that is not read, less than the bound.
+    // More than the kernel buffers for a socket that is not read, but less than the bound.
     assert.equal(raw.ws.isPaused, true);
     for (let n = 0; n < 300 && !ended(logs).includes("stalled"); n++)
       await ann.ask("chat", "x".repeat(16_000));
     await until(() => assert.deepEqual(ended(logs).toSorted(), ["stalled", "unpolling"]));
   });
 
-  test("is ended before others who leave less, when all together leave too much", async (t) => {
-    const bounds = { memoryMaxBytes: 3_000_000, outboxMaxBytes: 100_000_000, eventsBurst: 10_000 };
+  test("is disconnected before those with less queued when all queues together are too large", async (t) => {
+    const bounds = { memoryMaxBytes: 3_000_000, sendQueueMaxBytes: 100_000_000, eventsBurst: 10_000 };
     const { url, logs } = await startServer(t, bounds);
     const ann = await connect(t, url, { auth: { userId: "ann", room: ["much", "little"] } });
     const [little, much] = [await openPolling(url, "userId=little"), await openPolling(url, "userId=much")];
@@ -85,11 +85,11 @@ describe("one who does not read what it is sent", () => {
     for (let n = 0; n < 20; n++) await ann.ask("chat", "x".repeat(16_000), "little");
     for (let n = 0; n < 200; n++) await ann.ask("chat", "x".repeat(16_000), "much");
     assert.deepEqual(ended(logs), ["much"]);
-    assert.ok(Number((await scrape(url)).get("roomcast_outbox_bytes")) > 20 * 16_000);
+    assert.ok(Number((await scrape(url)).get("roomcast_send_queue_bytes")) > 20 * 16_000);
   });
 
-  test("comes back by itself when it reads again", async (t) => {
-    const { url, logs } = await startServer(t, { outboxMaxBytes: 100_000, eventsBurst: 10_000 });
+  test("reconnects when it reads again", async (t) => {
+    const { url, logs } = await startServer(t, { sendQueueMaxBytes: 100_000, eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
     const options = { query: { userId: "sleeper", room: "lobby" }, reconnectionDelay: 10 };
     const sleeper = new Member(client(t, url, options));
@@ -105,10 +105,10 @@ describe("one who does not read what it is sent", () => {
     await until(() => assert.equal(sleeper.texts.filter((text) => text === "connected!").length, 2));
   });
 
-  test("is not who reads slowly", async (t) => {
+  test("is not a client that reads slowly but steadily", async (t) => {
     const { url, logs } = await startServer(t, {
-      outboxMaxBytes: 400_000,
-      outboxAgeMs: 400,
+      sendQueueMaxBytes: 400_000,
+      sendQueueAgeMs: 400,
       eventsBurst: 10_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
@@ -126,9 +126,9 @@ describe("one who does not read what it is sent", () => {
   });
 });
 
-test("one whose answer to a ping is behind much that it reads is not taken for lost", async (t) => {
+test("a client does not time out while a ping is queued behind data that it is reading", async (t) => {
   const { url, app, logs } = await startServer(t, {
-    outboxMaxBytes: 20_000_000,
+    sendQueueMaxBytes: 20_000_000,
     pingIntervalMs: 100,
     pingTimeoutMs: 1_500,
   });
@@ -139,7 +139,8 @@ test("one whose answer to a ping is behind much that it reads is not taken for l
     setTimeout(() => raw.ws.resume(), 30);
   });
   const count = 130;
-  for (let n = 0; n < count; n++) app.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
+  for (let n = 0; n < count; n++)
+    app.roomcast.io.emit("res", { text: `${n} ${"x".repeat(60_000)}` } as Message);
   await raw.receives(new RegExp(`${count - 1} xxx`));
   assert.deepEqual(
     logs.filter(({ msg }) => msg === "disconnected"),
@@ -147,8 +148,8 @@ test("one whose answer to a ping is behind much that it reads is not taken for l
   );
 });
 
-describe("one who polls and does not read the answers", () => {
-  /** Polls on a connection of its own, from which it reads nothing. */
+describe("a client that polls without reading the responses", () => {
+  /** Polls on a new TCP connection and reads nothing from it. */
   async function pollBlindly(t: TestContext, session: string): Promise<Socket> {
     const { port, pathname, search } = new URL(session);
     const socket = openTcp(Number(port), "127.0.0.1");
@@ -160,11 +161,11 @@ describe("one who polls and does not read the answers", () => {
     return socket;
   }
 
-  test("is given no second answer before it has taken the first, and is ended by the bound", async (t) => {
+  test("is sent no second response before it has read the first, and is disconnected by the bound", async (t) => {
     const { url, logs, app } = await startServer(t, {
-      outboxMaxBytes: 8_000_000,
+      sendQueueMaxBytes: 8_000_000,
       eventsBurst: 10_000,
-      outboxAgeMs: 1_000,
+      sendQueueAgeMs: 1_000,
     });
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=blind&room=lobby");
@@ -175,16 +176,16 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     const [held] = await connected;
     const released = once(held, "close");
-    const worst = async () => Number((await scrape(url)).get("roomcast_outbox_worst_bytes"));
+    const worst = async () => Number((await scrape(url)).get("roomcast_send_queue_worst_bytes"));
     assert.ok((await worst()) > 1_000_000);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
     assert.deepEqual(ended(logs), ["blind"]);
     assert.equal(await worst(), 0);
-    // The answer is not kept for it either.
+    // The response is not kept either.
     await released;
   });
 
-  test("is counted with what came while an answer was on its way", async (t) => {
+  test("has the messages counted that arrive while a response is being sent", async (t) => {
     const { url } = await startServer(t, { eventsBurst: 10_000 });
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=slow&room=lobby");
@@ -196,13 +197,13 @@ describe("one who polls and does not read the answers", () => {
     await polled;
     const first = (await polled).text();
     await ann.settled();
-    const waiting = Number((await scrape(url)).get("roomcast_outbox_bytes"));
+    const waiting = Number((await scrape(url)).get("roomcast_send_queue_bytes"));
     const rest = (await first).length;
     assert.ok(waiting + rest > 20 * 16_000, `${waiting} wait, ${rest} came`);
   });
 
-  test("is ended at once when it polls again", async (t) => {
-    const bounds = { outboxMaxBytes: 8_000_000, eventsBurst: 10_000 };
+  test("is disconnected at once when it polls again", async (t) => {
+    const bounds = { sendQueueMaxBytes: 8_000_000, eventsBurst: 10_000 };
     const { url, app } = await startServer(t, bounds);
     const ann = await enter(t, url, "ann", "lobby");
     const session = await openPolling(url, "userId=blind&room=lobby");
@@ -212,11 +213,11 @@ describe("one who polls and does not read the answers", () => {
     await pollBlindly(t, session);
     await ann.settled();
     await pollBlindly(t, session);
-    await until(() => assert.equal(app.io.engine.clientsCount, 1));
+    await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 1));
   });
 });
 
-test("one who only asks to upgrade, again and again, and does not read, is cut off", async (t) => {
+test("disconnects a client that repeats upgrade probes without reading", async (t) => {
   const { url } = await startServer(t);
   const session = await openPolling(url);
   const ws = new WebSocket(session.replace("http", "ws").replace("polling", "websocket"));
@@ -234,15 +235,15 @@ test("one who only asks to upgrade, again and again, and does not read, is cut o
   await closed;
 });
 
-describe("the memory of the process, as the operating system counts it,", () => {
+describe("the resident memory of the process", () => {
   const memoryMax = 10_000_000;
-  // What garbage there is between two collections.
+  // Garbage that may accumulate between two collections.
   const slack = 90_000_000;
   for (const [title, joinStalled] of Object.entries({
     "over WebSockets": stalled,
     "over polling": unpolling,
   })) {
-    test(`stays under its bound however many let messages pile up ${title}`, async (t) => {
+    test(`stays bounded however many clients let messages pile up ${title}`, async (t) => {
       const command = runCommand(t, [
         ...[
           "--port",
@@ -251,8 +252,8 @@ describe("the memory of the process, as the operating system counts it,", () => 
           String(memoryMax),
           "--ping-timeout",
           "60000",
-          // So that it is the bound on all that counts.
-          "--outbox-max",
+          // High enough that only the bound on total memory takes effect.
+          "--send-queue-max",
           "1000000000",
         ],
         ...["--events-per-second", "1000000", "--events-burst", "1000000"],
@@ -267,7 +268,7 @@ describe("the memory of the process, as the operating system counts it,", () => 
       for (const room of rooms) await joinStalled(t, url, room);
       const before = await residentBytes(url);
       let peak = 0;
-      // 320 MB, of which the kernel takes some where a WebSocket is not read.
+      // 320 MB in total; the kernel buffers a part of it for WebSockets that are not read.
       for (let n = 0; n < 500; n++) {
         await say(16_000);
         ann.messages.length = 0;
@@ -276,14 +277,14 @@ describe("the memory of the process, as the operating system counts it,", () => 
       t.diagnostic(`grew by ${Math.round(peak / 1e6)} MB at most`);
       assert.ok(peak < memoryMax + slack, `${peak}`);
       const values = await scrape(url);
-      assert.ok(Number(values.get("roomcast_outbox_bytes")) < memoryMax * 1.05);
+      assert.ok(Number(values.get("roomcast_send_queue_bytes")) < memoryMax * 1.05);
       assert.ok(Number(values.get('roomcast_endings_total{reason="slow consumer"}')) > 30);
       assert.equal(await ann.ask("notice", "still served"), "have still served");
     });
   }
 });
 
-describe("why a client of socket.io was ended, it hears as", () => {
+describe("socket.io-client reports its disconnect as", () => {
   const cases = [
     ["websocket", "slow consumer", "transport close"],
     ["websocket", "rate limited", "transport close"],
@@ -293,7 +294,7 @@ describe("why a client of socket.io was ended, it hears as", () => {
     test(`${heard}: ${reason} over ${transport}`, async (t) => {
       const bounds =
         reason === "slow consumer"
-          ? { outboxMaxBytes: 100_000, eventsBurst: 10_000 }
+          ? { sendQueueMaxBytes: 100_000, eventsBurst: 10_000 }
           : { eventsPerSecond: 1, eventsBurst: 1 };
       const { url, logs } = await startServer(t, bounds);
       const ann = await enter(t, url, "ann", "lobby");
@@ -317,13 +318,13 @@ describe("why a client of socket.io was ended, it hears as", () => {
       await until(() => assert.equal(isEnded(), true));
       resume();
       assert.equal((await gone)[0], heard);
-      // It comes back by itself.
+      // The client reconnects.
       await bob.settled();
     });
   }
 });
 
-/** Makes a client stop reading: its WebSocket pauses, or its next poll waits. @returns lets it read again */
+/** Pauses a client's WebSocket or holds back its next poll. @returns a function that lets it read again */
 function stopReading({ socket }: Member): () => void {
   const { transport } = socket.io.engine as unknown as {
     transport: { ws?: { pause(): void; resume(): void }; doPoll(): void };

@@ -19,7 +19,7 @@ function written(fields: object, hasColors = false): string {
 describe("a log line on a terminal shows", () => {
   const cases: Record<string, [fields: object, text: string]> = {
     "time, level and message": [{ msg: "ready" }, "[09:05:07] INFO: ready\n"],
-    "a level of somebody's own": [{ level: 35, msg: "hm" }, "[09:05:07] LEVEL 35: hm\n"],
+    "a custom level": [{ level: 35, msg: "hm" }, "[09:05:07] LEVEL 35: hm\n"],
     "other fields as JSON": [
       { msg: "x", address: "::1", at: { port: 1 }, nothing: null },
       '[09:05:07] INFO: x\n    address: "::1"\n    at: {"port":1}\n    nothing: null\n',
@@ -28,7 +28,7 @@ describe("a log line on a terminal shows", () => {
       { level: 60, msg: "x", err: { type: "Error", message: "x", stack: "Error: x\n    at y", code: "E" } },
       '[09:05:07] FATAL: x\n    Error: x\n        at y\n    code: "E"\n',
     ],
-    "no message where there is none": [{ a: 1 }, "[09:05:07] INFO: \n    a: 1\n"],
+    "an empty message if there is none": [{ a: 1 }, "[09:05:07] INFO: \n    a: 1\n"],
     "control characters escaped": [
       { msg: "a\nb\x1b[2J", "k\r": "\x9b\u202e" },
       '[09:05:07] INFO: a\\u000ab\\u001b[2J\n    k\\u000d: "\\u009b\\u202e"\n',
@@ -39,11 +39,11 @@ describe("a log line on a terminal shows", () => {
   }
 });
 
-test("the level and the message are coloured where the terminal has colours", () => {
+test("colours the level and the message if the terminal supports colours", () => {
   assert.equal(written({ msg: "ready" }, true), "[09:05:07] \x1b[32mINFO\x1b[39m: \x1b[36mready\x1b[39m\n");
 });
 
-test("the command logs for people on a terminal", { skip: skipWithout("script") }, async (t) => {
+test("the command logs in a readable format on a terminal", { skip: skipWithout("script") }, async (t) => {
   const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
   const command = `"${process.execPath}" --import tsx "${main}" --port 0`;
   const env = { ...process.env, NO_COLOR: "1" };

@@ -14,7 +14,7 @@ import { until } from "./support/until.ts";
 const skip = skipWithout("openssl");
 const skipSignals = skip || skipWithoutSignals;
 
-/** A certificate of its own for a name, in a folder of its own. */
+/** Creates a self-signed certificate for a name in a new folder. */
 function makeCertificate(name: string): { cert: string; key: string } {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
@@ -34,7 +34,7 @@ function makeCertificate(name: string): { cert: string; key: string } {
   return { cert, key };
 }
 
-/** The name on the certificate that a server shows now. */
+/** The common name of the certificate that a server currently presents. */
 function nameShown(url: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = openTls(
@@ -55,20 +55,20 @@ async function startTls(t: TestContext) {
   return { certificate, command, url: await command.ready() };
 }
 
-test("with a certificate the server speaks HTTPS, on both transports", { skip }, async (t) => {
+test("serves HTTPS on both transports when a certificate is set", { skip }, async (t) => {
   const { url } = await startTls(t);
   assert.match(url, /^https:/);
   for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]]) {
     const ann = await connect(t, url, { transports, rejectUnauthorized: false });
     assert.equal(await ann.ask("notice", "hello"), "have hello");
   }
-  // The same host in the clear is another origin.
+  // The same host over plain HTTP is another origin.
   const extraHeaders = { origin: url.replace("https", "http") };
   const clear = client(t, url, { extraHeaders, rejectUnauthorized: false, transports: ["websocket"] });
   await next(clear, "connect_error");
 });
 
-test("SIGHUP reads the certificate again, and open connections stay", { skip: skipSignals }, async (t) => {
+test("SIGHUP reloads the certificate and keeps open connections", { skip: skipSignals }, async (t) => {
   const { certificate, command, url } = await startTls(t);
   const ann = await connect(t, url, { rejectUnauthorized: false });
   assert.equal(await nameShown(url), "first");
@@ -81,7 +81,7 @@ test("SIGHUP reads the certificate again, and open connections stay", { skip: sk
   assert.equal(await ann.ask("notice", "still here"), "have still here");
 });
 
-test("a new certificate that cannot be used is logged, and the last one stays", {
+test("logs an unusable new certificate and keeps the previous one", {
   skip: skipSignals,
 }, async (t) => {
   const { certificate, command, url } = await startTls(t);
@@ -114,7 +114,7 @@ test("a new certificate that cannot be used is logged, and the last one stays", 
   }
 });
 
-test("a file may hold a chain, comments, and the key with its certificate", { skip }, () => {
+test("accepts files with a chain, comments, or the key alongside its certificate", { skip }, () => {
   const { cert, key } = makeCertificate("first");
   const own = readFileSync(cert, "utf8");
   const intermediate = readFileSync(makeCertificate("other").cert, "utf8");
@@ -127,7 +127,7 @@ test("a file may hold a chain, comments, and the key with its certificate", { sk
   }
 });
 
-test("a start with files that cannot be used ends with one sentence", { skip }, async (t) => {
+test("exits with one sentence if the TLS files are unusable", { skip }, async (t) => {
   const { cert, key } = makeCertificate("first");
   const other = makeCertificate("other");
   const empty = `${cert}.empty`;
@@ -145,7 +145,7 @@ test("a start with files that cannot be used ends with one sentence", { skip }, 
   }
 });
 
-test("without a certificate SIGHUP ends the server like any signal", {
+test("SIGHUP without a certificate stops the server", {
   skip: skipWithoutSignals,
 }, async (t) => {
   const command = runCommand(t, ["--port", "0"]);

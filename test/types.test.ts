@@ -1,14 +1,44 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Namespace } from "socket.io";
 import type { Socket } from "socket.io-client";
 import type { Acked, ChatEvents, Failure, Membership, Receipt, ServerEvents } from "../src/protocol.ts";
-import { client } from "./support/client.ts";
+import { client, next } from "./support/client.ts";
 import { startServer } from "./support/server.ts";
 
-/** True only where the two types are the same; `any` is the same as nothing but `any`. */
+/** True only if the two types are identical; `any` is identical only to `any`. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
 const typed = <_Same extends true>(): void => {};
+
+test("an application sends and receives its own events in its own namespaces, typed or not", async (t) => {
+  const { url } = await startServer(
+    t,
+    {},
+    {
+      prepare: ({ roomcast: { io } }) => {
+        io.of("/game").on("connection", (socket) => {
+          socket.on("move", (to) => socket.emit("moved", to));
+          typed<Same<typeof socket.data.userId, string | undefined>>();
+        });
+        const chess: Namespace<{ move(to: string): void }, { moved(to: string): void }> = io.of("/chess");
+        chess.on("connection", (socket) => {
+          socket.on("move", (to) => {
+            typed<Same<typeof to, string>>();
+            socket.emit("moved", to);
+            // @ts-expect-error The event's argument is a string.
+            socket.emit("moved", 7);
+          });
+        });
+      },
+    },
+  );
+  for (const name of ["/game", "/chess"]) {
+    const socket = client(t, url + name) as unknown as Socket;
+    socket.emit("move", "e4");
+    assert.deepEqual(await next(socket, "moved"), ["e4"]);
+  }
+});
 
 test("emitWithAck returns the type of each event's reply", async (t) => {
   const { url } = await startServer(t);

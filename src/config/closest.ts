@@ -1,13 +1,13 @@
 /**
- * The name that was probably meant: the closest one, if about a third of what was typed, at most, has to change.
- * Capitals and the sign between words do not count: `maxRooms` and `max_rooms` are `max-rooms`.
+ * The name that was probably meant: the closest one, if at most about a third of the typed characters differ.
+ * Capitals and word separators are ignored: `maxRooms` and `max_rooms` equal `max-rooms`.
  */
 export function closest(typed: string, names: Iterable<string>): string | undefined {
   const plain = kebab(typed);
   let best: string | undefined;
   let fewest = Math.ceil(plain.length / 3) + 1;
   for (const name of names) {
-    // Names only: what somebody pasted there by mistake may be long.
+    // A long text was pasted by mistake; comparing it would be slow.
     const changes = plain.length > 64 ? fewest : distance(plain, kebab(name));
     if (changes >= fewest) continue;
     [best, fewest] = [name, changes];
@@ -21,7 +21,10 @@ const kebab = (name: string) =>
     .replaceAll("_", "-")
     .toLowerCase();
 
-/** Characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
+/**
+ * The number of insertions, deletions, replacements and swaps of neighbours (optimal string alignment
+ * distance).
+ */
 function distance(from: string, to: string): number {
   let [beforeLast, last] = [[] as number[], Array.from({ length: to.length + 1 }, (_, column) => column)];
   for (let row = 1; row <= from.length; row++) {

@@ -3,7 +3,10 @@ import proxyAddr from "@fastify/proxy-addr";
 
 const proxyNames = new Set(["loopback", "linklocal", "uniquelocal"]);
 
-/** Whether the gate can trust this proxy: an address in its full form, a network, or a name of several networks. */
+/**
+ * Whether this is a valid entry of `--trust-proxy`: a full address, a network, or the name of several
+ * networks.
+ */
 export function isProxy(proxy: string): boolean {
   if (proxyNames.has(proxy)) return true;
   if (isIP(proxy.replace(/\/.*$/s, "")) === 0) return false;
@@ -15,7 +18,7 @@ export function isProxy(proxy: string): boolean {
   }
 }
 
-/** Whether keys can be read from here: an http or https URL without a password, or else a path. */
+/** Whether this is a valid source of keys: an http or https URL without a password, or a path. */
 export function isKeySource(source: string): boolean {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return source.trim() !== "";
   if (!URL.canParse(source)) return false;

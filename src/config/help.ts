@@ -10,8 +10,8 @@ export function help(): string {
     "",
     "Usage: roomcast [settings]",
     "",
-    "Every setting is a flag, or a variable of the same name in capitals: --ping-interval 9000 or",
-    "PING_INTERVAL=9000. The flag wins.",
+    "Each setting is a flag or an environment variable: --ping-interval 9000 or PING_INTERVAL=9000.",
+    "If both are given, the flag wins.",
     "",
     ...settingRows.flatMap(({ flag, description, expected, default: standard }) => [
       row(`--${flag}`, `${description}:`),
@@ -26,7 +26,7 @@ export function help(): string {
 
 const row = (flag: string, text: string) => `  ${flag.padEnd(width)}${text}`;
 
-/** Breaks a text between words, so that the whole stays within 110 characters. */
+/** Breaks a text between words, so that the lines of the help have at most 110 characters. */
 function folded(text: string): string[] {
   return text.match(new RegExp(`.{1,${108 - width}}(?= |$)`, "g"))?.map((line) => line.trim()) ?? [];
 }

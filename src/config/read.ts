@@ -3,9 +3,9 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { SettingError } from "../errors.ts";
 import { closest } from "./closest.ts";
 import { isKeySource, isProxy } from "./formats.ts";
-import { RoomSettings, Settings } from "./settings.ts";
+import { type CommonSettings, RoomSettings, Settings } from "./settings.ts";
 
-/** What a schema says of its setting. */
+/** The parts of a setting's schema that its table row and its messages use. */
 interface Facts {
   title?: string;
   description: string;
@@ -16,10 +16,11 @@ interface Facts {
   maximum?: number;
 }
 const facts = Settings.properties as object as Record<string, Facts>;
+const optionFacts = RoomSettings.properties as object as Record<string, Facts>;
 
 const units = { Ms: " of milliseconds", Bytes: " of bytes", Chars: " of characters" };
 
-/** What a character of JavaScript's takes in UTF-8, at most. */
+/** The most bytes that one UTF-16 code unit takes in UTF-8. */
 const longestCharBytes = 3;
 
 const ajv = new Ajv({ useDefaults: true });
@@ -28,7 +29,7 @@ ajv.addFormat("key-source", isKeySource);
 const validSettings = ajv.compile<Settings>(Settings);
 const validRoomSettings = ajv.compile<RoomSettings>(RoomSettings);
 
-/** One row of the settings table, as the help and the README print it. */
+/** One row of the settings table, as `--help` and the documentation show it. */
 export interface SettingRow {
   flag: string;
   variable: string;
@@ -37,21 +38,22 @@ export interface SettingRow {
   description: string;
 }
 
-/** The settings table, in words. */
+/** The settings table. */
 export const settingRows: readonly SettingRow[] = Object.entries(facts).map(([name, fact]) => ({
   flag: flagOf(name),
   variable: variableOf(name),
-  expected: expected(name, fact),
+  expected: expected(name, fact, "comma-separated"),
   default: fact.default === undefined || Array.isArray(fact.default) ? "none" : String(fact.default),
   description: fact.description,
 }));
 
 /**
- * The settings of the command: flags, then variables, then defaults. An empty variable counts as left out, except one
- * that asks for tokens.
+ * Reads the settings of the command. A flag overrides a variable, which overrides the default. An empty
+ * variable counts as unset, except for the settings that require tokens.
  *
  * @param args the command's arguments, without `--help` and `--version`
- * @throws {SettingError} for a flag that does not exist, a value that is out of bounds, or two that contradict
+ * @throws {SettingError} if a flag does not exist, a value is out of bounds, or two settings contradict each
+ * other
  */
 export function readSettings(args: string[], env: Record<string, string | undefined>): Settings {
   const flags = readFlags(args);
@@ -60,24 +62,35 @@ export function readSettings(args: string[], env: Record<string, string | undefi
   for (const [name, fact] of Object.entries(facts)) {
     const flag = flags.get(flagOf(name));
     const variable = env[variableOf(name)];
-    const value = flag ?? (asksForTokens.has(name) ? variable : variable || undefined);
+    const value = flag ?? (tokenSettings.has(name) ? variable : variable || undefined);
     if (value === undefined) continue;
     given[name] = parsed(value, fact);
     sources[name] = flag === undefined ? variableOf(name) : `--${flagOf(name)}`;
   }
-  const settings = filled(validSettings, given, (name) => sources[name] ?? `--${flagOf(name)}`);
+  const settings = validated(validSettings, given, {
+    sourceOf: (name) => sources[name] ?? `--${flagOf(name)}`,
+    expects: (name) => expected(name, facts[name] as Facts, "comma-separated"),
+  });
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined))
     throw new SettingError("--tls-cert and --tls-key go together: give both, or neither.");
   return settings;
 }
 
 /**
- * The options of the Fastify plugin, with their defaults.
+ * Reads the options of the Fastify plugin and adds the defaults.
  *
- * @throws {SettingError} for an option that does not exist, a value that is out of bounds, or two that contradict
+ * @throws {SettingError} if an option does not exist, a value is out of bounds, or two options contradict
+ * each other
  */
 export function readOptions(options: object): RoomSettings {
-  return filled(validRoomSettings, options as Record<string, unknown>, (name) => `roomcast's option ${name}`);
+  const given = Object.entries(options).map(([name, value]) => {
+    const fact = optionFacts[name];
+    return [name, fact?.type === "array" && typeof value === "string" ? parsed(value, fact) : value];
+  });
+  return validated(validRoomSettings, Object.fromEntries(given), {
+    sourceOf: (name) => `roomcast's option ${name}`,
+    expects: (name) => expected(name, optionFacts[name] as Facts, "an array of"),
+  });
 }
 
 function readFlags(args: string[]): Map<string, string> {
@@ -96,7 +109,7 @@ function readFlags(args: string[]): Map<string, string> {
   return flags;
 }
 
-/** What to do about a flag that does not exist. */
+/** The end of the message about a flag that does not exist. */
 function hint(argument: string): string {
   const typed = argument.replace(/^-+|=.*/gs, "");
   const meant = closest(
@@ -108,25 +121,35 @@ function hint(argument: string): string {
   return meant ? `did you mean --${flagOf(meant)}? See --help.` : "see --help.";
 }
 
-/** A list's items are separated by commas; only digits are a number: not "1e4", not "0x10", not " ". */
+/**
+ * Parses the text of a setting. Commas separate the items of a list. Only digits make a number, not "1e4" or
+ * "0x10".
+ */
 function parsed(value: string, { type, minimum }: Facts): unknown {
   if (type === "array") return value.split(",").map((item) => item.trim());
   return minimum !== undefined && /^\d+$/.test(value) ? Number(value) : value;
 }
 
-function filled<T extends RoomSettings>(
+/** How messages refer to a setting, and to its valid values. */
+interface Wording {
+  sourceOf(name: string): string;
+  expects(name: string): string;
+}
+
+function validated<T extends CommonSettings>(
   valid: ValidateFunction<T>,
   given: Readonly<Record<string, unknown>>,
-  sourceOf: (name: string) => string,
+  wording: Wording,
 ): T {
-  for (const name of asksForTokens) mustNotBeEmpty(given, name, sourceOf);
+  const { sourceOf } = wording;
+  for (const name of tokenSettings) mustNotBeEmpty(given, name, sourceOf);
   const settings: unknown = { ...given };
-  if (!valid(settings)) throw refused(valid.errors as [ErrorObject], given, sourceOf);
+  if (!valid(settings)) throw invalidSetting(valid.errors as [ErrorObject], given, wording);
   if (settings.maxTextChars >= settings.maxPayloadBytes)
     throw new SettingError(`${sourceOf("maxTextChars")} must be less than ${sourceOf("maxPayloadBytes")}.`);
-  // The default is not refused: whoever chooses a small payload has shorter texts in mind.
+  // The default text length is always accepted, so that a small payload can be set alone.
   const textBytes = longestCharBytes * settings.maxTextChars;
-  for (const bound of ["maxPayloadBytes", "outboxMaxBytes"] as const) {
+  for (const bound of ["maxPayloadBytes", "sendQueueMaxBytes"] as const) {
     if (settings.maxTextChars === facts.maxTextChars?.default || textBytes < settings[bound]) continue;
     const [text, larger] = [sourceOf("maxTextChars"), sourceOf(bound)];
     throw new SettingError(
@@ -145,8 +168,8 @@ function filled<T extends RoomSettings>(
   return settings;
 }
 
-/** Settings whose loss, as by a failed `$(…)` in a script, would let clients in that have no valid token. */
-const asksForTokens: ReadonlySet<string> = new Set(["authSecret", "authJwks", "authIssuer", "authAudience"]);
+/** Settings that, if lost (as by a failed `$(…)` in a script), would admit clients without a valid token. */
+const tokenSettings: ReadonlySet<string> = new Set(["authSecret", "authJwks", "authIssuer", "authAudience"]);
 
 function mustNotBeEmpty(
   given: Readonly<Record<string, unknown>>,
@@ -156,13 +179,13 @@ function mustNotBeEmpty(
   if (!Object.hasOwn(given, name)) return;
   const value = given[name];
   if (value === undefined || (typeof value === "string" && value.trim() === ""))
-    throw new SettingError(`${sourceOf(name)} is empty: leave it out where no token is asked for.`);
+    throw new SettingError(`${sourceOf(name)} is empty: leave it out if no tokens are required.`);
 }
 
-function refused(
+function invalidSetting(
   [{ params, instancePath }]: [ErrorObject],
   given: Readonly<Record<string, unknown>>,
-  sourceOf: (name: string) => string,
+  { sourceOf, expects }: Wording,
 ): SettingError {
   const { additionalProperty: unknown } = params;
   if (unknown) {
@@ -172,15 +195,19 @@ function refused(
   const [, name = "", index] = instancePath.split("/");
   const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
   const shown = typeof value === "string" ? JSON.stringify(value) : value;
-  const wanted = expected(name, facts[name] as Facts);
-  // A key or password is not for a terminal or a log, however wrong it is.
+  // A key or password must not appear in a terminal or a log, even if it is invalid.
   const isSecret = name === "authSecret" || (name === "authJwks" && String(value).includes("@"));
-  return new SettingError(`${sourceOf(name)} must be ${wanted}${isSecret ? "" : `, not ${shown}`}.`);
+  return new SettingError(`${sourceOf(name)} must be ${expects(name)}${isSecret ? "" : `, not ${shown}`}.`);
 }
 
-function expected(name: string, { title, enum: choices, minimum, maximum }: Facts): string {
+/** The valid values of a setting, in words. @param list how the items of a list are written */
+function expected(
+  name: string,
+  { title, type, enum: choices, minimum, maximum }: Facts,
+  list: string,
+): string {
   if (choices) return `one of ${choices.join(", ")}`;
-  if (minimum === undefined) return String(title);
+  if (minimum === undefined) return type === "array" ? `${list} ${title}` : String(title);
   const unit = Object.entries(units).find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
   return `a whole number${unit} from ${minimum} to ${maximum}`;
 }

@@ -1,10 +1,10 @@
 import Type, { type Static, type TSchema } from "typebox";
-import { longestTimerMs } from "../limits.ts";
+import { longestTimerMs } from "../limits/numbers.ts";
 
 /*
- * Every setting with its meaning, default and bounds. The `title` says what a value looks like where the bounds
- * do not; one without a default may be left out. A flag is the name in kebab case without the unit
- * (`--ping-interval`), a variable the flag in capitals (`PING_INTERVAL`).
+ * Every setting with its meaning, default and bounds. The `title` describes the valid values if the bounds do
+ * not. A setting without a default may be left out. The flag is the name in kebab case without the unit
+ * (`--ping-interval`), and the variable is the flag in capitals (`PING_INTERVAL`).
  */
 
 const milliseconds = (description: string, defaultMs: number, minimum = 1) =>
@@ -24,11 +24,14 @@ const list = (title: string, description: string, item: TSchema) =>
 
 const port = { minimum: 0, maximum: 65_535 };
 
-/** The settings of the rooms and of Socket.IO, which the Fastify plugin takes as its options. */
+/** The schemas of the settings that the command and the Fastify plugin have in common. */
 const roomSettings = {
-  pingIntervalMs: milliseconds("Time between two heartbeats to a client", 25_000),
+  pingIntervalMs: milliseconds("Time between heartbeats", 25_000),
   pingTimeoutMs: milliseconds("Time a client has to answer a heartbeat", 20_000),
-  handshakeTimeoutMs: milliseconds("Time a client has to send a request's head, and to connect", 20_000),
+  handshakeTimeoutMs: milliseconds(
+    "Time to send headers, finish a TLS handshake and join a namespace",
+    20_000,
+  ),
   handlerTimeoutMs: milliseconds("Time the server has to answer an event or a handshake", 5_000),
   maxPayloadBytes: Type.Integer({
     description: "Largest packet a client may send; a larger one ends its connection",
@@ -37,92 +40,101 @@ const roomSettings = {
     maximum: 1_073_741_824,
   }),
   maxTextChars: Type.Integer({
-    description: "Longest text of a message; below a third of --max-payload",
+    description: "Longest message text; must be less than a third of --max-payload",
     default: 16_384,
     minimum: 1,
     maximum: 100_000_000,
   }),
-  maxRooms: count("Rooms one connection may be in, on each namespace", 200),
-  eventsPerSecond: count("Events a connection may send for long; more are refused", 100),
-  eventsBurst: count("Events a connection that was silent may send at once", 1_000),
+  maxRooms: count("Rooms per connection and namespace", 200),
+  eventsPerSecond: count("Sustained event rate per connection; further events are refused", 100),
+  eventsBurst: count("Events a connection may send at once after a pause", 1_000),
   bytesPerSecond: Type.Integer({
-    description: "Bytes a connection may send for long; more are read later",
+    description: "Sustained byte rate per connection; further bytes are read later",
     default: 2_000_000,
     minimum: 1_024,
     maximum: 2 ** 40,
   }),
-  maxConnections: count("Connections in all; further ones are refused", 10_000),
-  maxConnectionsPerAddress: count("Connections from one address, or one IPv6 network of 64 bits", 1_000),
-  outboxMaxBytes: bytes("Backlog at which a client that does not read is disconnected", 1_000_000),
-  outboxAgeMs: milliseconds("Time a client may leave unread what it was sent", 30_000),
-  memoryMaxBytes: bytes("Backlog of all clients at which the worst is disconnected", 256_000_000),
+  maxConnections: count("Connections in total; further ones are refused", 10_000),
+  maxConnectionsPerAddress: count("Connections per IPv4 address or IPv6 /64 network", 1_000),
+  sendQueueMaxBytes: bytes("Unread data at which a client is disconnected", 1_000_000),
+  sendQueueAgeMs: milliseconds("Time a client may leave data unread", 30_000),
+  memoryMaxBytes: bytes("Total unread data at which the slowest clients are disconnected", 256_000_000),
   inboundMemoryMaxBytes: bytes(
-    "Half-received packets of all clients at which the worst is disconnected",
+    "Total incomplete packets at which the largest senders are disconnected",
     128_000_000,
   ),
   trustProxy: list(
-    "addresses, networks, loopback, linklocal or uniquelocal, with commas between",
-    "Proxies whose X-Forwarded-For is believed",
+    "addresses, networks, loopback, linklocal or uniquelocal",
+    "Proxies whose X-Forwarded-For header is trusted",
     Type.String({ format: "proxy" }),
   ),
   origins: list(
-    "origins like https://app.example.com or https://*.example.com, with commas between; or *",
+    "origins such as https://app.example.com or https://*.example.com; or *",
     "Other web origins whose pages may connect",
     Type.String({ pattern: "^(\\*|null|[a-z][a-z0-9+.-]*://(\\*\\.)?[^\\s/*,@?#]+)$" }),
   ),
   authSecret: text(
     "at least 32 characters",
-    "Key of the tokens (HS256) a client must show; safer as a variable",
+    "Secret that verifies tokens (HS256); set AUTH_SECRET instead of the flag",
     32,
   ),
   authJwks: Type.Optional(
     Type.String({
       title: "an http or https URL without a password, or the path of a file",
-      description: "Public keys of the tokens (RS256, ES256, …) a client must show",
+      description: "Public keys that verify tokens (RS256, ES256, …)",
       format: "key-source",
     }),
   ),
-  authIssuer: text(
-    "as tokens have it in iss",
-    "Whose tokens alone are good, where they may be of several issuers",
-  ),
-  authAudience: text(
-    "as tokens have it in aud",
-    "For whom tokens must be made, where their keys sign for others too",
-  ),
-  authGraceMs: milliseconds("Time a connection may go on after its token has expired", 30_000, 0),
-  drainDelayMs: milliseconds("Time between /readyz turning 503 and the first goodbye", 0, 0),
-  drainTimeMs: milliseconds("Time over which the goodbyes are spread as the server stops", 500, 0),
+  authIssuer: text("the iss claim of the tokens", "Issuer that tokens must have"),
+  authAudience: text("the aud claim of the tokens", "Audience that tokens must have"),
+  authGraceMs: milliseconds("Time a connection may continue after its token has expired", 30_000, 0),
+  drainDelayMs: milliseconds("Time between /readyz turning 503 and the first disconnect", 0, 0),
+  drainTimeMs: milliseconds("Time over which disconnects are spread at shutdown", 500, 0),
 };
 
-export const RoomSettings = Type.Object(roomSettings, { additionalProperties: false });
+/** The settings of the Fastify plugin: the common ones, and one for the application's own namespaces. */
+export const RoomSettings = Type.Object(
+  {
+    ...roomSettings,
+    publicNamespaces: list(
+      "namespaces such as /status",
+      "Namespaces of the application that need no token even if tokens are required",
+      Type.String({ pattern: "^/[^,\\s]+$" }),
+    ),
+  },
+  { additionalProperties: false },
+);
+/** The validated settings of the rooms. */
 export type RoomSettings = Static<typeof RoomSettings>;
+/** The settings that the command and the Fastify plugin have in common. */
+export type CommonSettings = Omit<RoomSettings, "publicNamespaces">;
 
-/** Every setting of the command. */
+/** The settings of the command. */
 export const Settings = Type.Object({
   port: Type.Integer({
-    description: "Port to listen on; 0 takes any that is free",
+    description: "Port to listen on; 0 picks a free port",
     default: 8_000,
     ...port,
   }),
   host: Type.String({
     title: "a host name or address",
-    description: "Address to listen on; 0.0.0.0 for every network",
+    description: "Address to listen on; 0.0.0.0 for all IPv4 interfaces",
     default: "127.0.0.1",
     minLength: 1,
   }),
   operationsPort: Type.Optional(
     Type.Integer({
-      description: "Port of their own for /metrics, /livez, /readyz",
+      description: "Separate port for /metrics, /livez and /readyz",
       ...port,
     }),
   ),
-  tlsCert: text("the path of a PEM file", "Certificate chain to serve HTTPS with; SIGHUP reads it again"),
-  tlsKey: text("the path of a PEM file", "Private key of that certificate"),
+  tlsCert: text("the path of a PEM file", "Certificate chain for HTTPS; SIGHUP reads it again"),
+  tlsKey: text("the path of a PEM file", "Private key of the certificate"),
   logLevel: Type.Enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
-    description: "Least severe log lines to write",
+    description: "Least severe level to log",
     default: "info",
   }),
   ...roomSettings,
 });
+/** The validated settings of the command. */
 export type Settings = Static<typeof Settings>;

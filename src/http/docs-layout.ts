@@ -1,13 +1,13 @@
 import { addressOf, type Document, indexName } from "./markdown.ts";
 
-/** A page of the documentation, as the menu lists it. */
+/** An entry of the documentation's menu. */
 export interface MenuItem {
   name: string;
   /** Escaped. */
   title: string;
 }
 
-/** The HTML of one page of the documentation, with the menu and its table of contents. */
+/** The HTML of one page of the documentation, with the menu and the page's table of contents. */
 export function layout(name: string, { title, body, headings }: Document, menu: readonly MenuItem[]): string {
   const isIndex = name === indexName;
   const at = menu.findIndex((item) => item.name === name);

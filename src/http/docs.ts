@@ -13,7 +13,10 @@ interface Page {
   etag: string;
 }
 
-/** The documentation in `asset/docs`, as pages under `/docs/`. They are rendered once, when the server starts. */
+/**
+ * Serves the documentation of `asset/docs` under `/docs/`. The pages are rendered once, when the server
+ * starts.
+ */
 export async function docs(app: FastifyInstance): Promise<void> {
   const pages = renderPages();
   app.get("/docs", (_request, reply) => reply.redirect("/docs/", 301));
@@ -34,7 +37,9 @@ function send(page: Page | undefined, request: FastifyRequest, reply: FastifyRep
   return reply.type("text/html; charset=utf-8").send(page.html);
 }
 
-/** Compares weakly (RFC 9110, 13.1.2): a proxy that compresses the page marks its tag as weak. */
+/**
+ * Compares weakly (RFC 9110, section 13.1.2), because a proxy that compresses a page marks its ETag as weak.
+ */
 function matches(header: string | undefined, etag: string): boolean {
   const tags = header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
   return tags.includes(etag) || tags.includes("*");
@@ -46,7 +51,7 @@ function renderPages(): Map<string, Page> {
     if (!file.endsWith(".md")) continue;
     documents.set(basename(file, ".md"), parseDocument(readFileSync(folder + file, "utf8")));
   }
-  // Pages come in the order in which the index lists them.
+  // The menu has the order of the links in the index.
   const menu = (documents.get(indexName)?.links ?? []).map(
     (name): MenuItem => ({ name, title: documents.get(name)?.title ?? name }),
   );

@@ -12,9 +12,9 @@ export interface Heading {
 export interface Document {
   /** The text of the heading of level 1, escaped. */
   title: string;
-  /** All but that heading. */
+  /** The HTML without that heading. */
   body: string;
-  /** The headings below it. */
+  /** The other headings. */
   headings: Heading[];
   /** The names of the documents that it links to, in order. */
   links: string[];
@@ -48,11 +48,11 @@ export function parseDocument(markdown: string): Document {
         return `<a href="${escaped(address)}">${this.parser.parseInline(tokens)}</a>`;
       },
       code({ text }) {
-        // Focusable, so that a keyboard can scroll it.
+        // Focusable, so that keyboard users can scroll it.
         return `<pre tabindex="0"><code>${escaped(text)}</code></pre>\n`;
       },
       codespan({ text }) {
-        // A flag such as `--max-text` is not broken at its hyphens.
+        // Keeps flags such as `--max-text` from breaking at their hyphens.
         const isWord = text.length <= longestWordChars && !text.includes(" ");
         return `<code${isWord ? ' class="word"' : ""}>${escaped(text)}</code>`;
       },
@@ -75,7 +75,7 @@ export function parseDocument(markdown: string): Document {
 /** The address of a document's page. */
 export const addressOf = (name: string): string => (name === indexName ? "/docs/" : `/docs/${name}`);
 
-/** The longest code, in characters, that a narrow window shows in one line. */
+/** The longest code that a narrow window shows in one line, in characters. */
 const longestWordChars = 30;
 
 interface Cell {
@@ -85,8 +85,8 @@ interface Cell {
 }
 
 /**
- * A table whose rows narrow windows stack, each cell under its label. The roles keep it a table for assistive
- * technology when CSS changes `display`.
+ * The HTML of a table. Narrow windows stack the cells of a row, each under its label. The roles keep it a
+ * table for assistive technology when CSS changes `display`.
  */
 function table(labels: Cell[], rows: Cell[][]): string {
   const header = labels.map(({ html }) => `<th role="columnheader" scope="col">${html}</th>`).join("");
@@ -102,7 +102,7 @@ function table(labels: Cell[], rows: Cell[][]): string {
 ${body.join("")}</tbody></table></div>\n`;
 }
 
-/** The id that GitHub gives a heading, so that one link works on both. */
+/** The id that GitHub gives a heading, so that links work both there and on the server's pages. */
 const slugOf = (text: string): string =>
   text
     .toLowerCase()

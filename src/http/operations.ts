@@ -1,20 +1,22 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
-import type { Health } from "../health.ts";
+import type { Health } from "../ops/health.ts";
 
+/** The options of {@link operations}. */
 export interface OperationsOptions {
   metrics: Registry;
-  health: Health;
-  /** Answer only callers on this machine that came by no proxy. */
+  health: Pick<Health, "complaint">;
+  /** Whether to answer only programs on this machine, and no requests through a proxy. */
   loopbackOnly: boolean;
 }
 
-/** What an operator's programs ask: whether the process lives, whether it wants more, and what it counts. */
+/** Serves the liveness, readiness and metrics routes. */
 export async function operations(app: FastifyInstance, options: OperationsOptions): Promise<void> {
   const { metrics, health, loopbackOnly } = options;
   if (loopbackOnly) {
     app.addHook("onRequest", async (request, reply) => {
-      // The other routes hold nothing to be read, and checks by load balancers may name any host.
+      // Only the metrics need protection from DNS rebinding. Health checks of load balancers may send any
+      // Host.
       if (isLocal(request) && (request.routeOptions.url !== "/metrics" || isLoopback(request.headers.host)))
         return;
       const message = "Served to this machine alone: give it a port of its own with --operations-port.";
@@ -33,17 +35,20 @@ export async function operations(app: FastifyInstance, options: OperationsOption
   });
 }
 
-/** Whether a program on this machine asks for itself: not a proxy for somebody else, nor a browser for a foreign page. */
+/**
+ * Whether a program on this machine sent the request: not a proxy, and not a browser for a page of another
+ * site.
+ */
 function isLocal({ headers, raw }: FastifyRequest): boolean {
   if (!/^(::ffff:)?127\.|^::1$/.test(raw.socket.remoteAddress ?? "")) return false;
-  if (Object.keys(headers).some((name) => ofProxies.test(name))) return false;
+  if (Object.keys(headers).some((name) => proxyHeaders.test(name))) return false;
   const { host, origin, "sec-fetch-site": site } = headers;
   if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host) return false;
   return site === undefined || site === "same-origin" || site === "none";
 }
 
-/** Headers that proxies, load balancers and CDNs add to tell whom they speak for, or that they are there. */
-const ofProxies = new RegExp(
+/** Headers that proxies, load balancers and CDNs add to identify the client or themselves. */
+const proxyHeaders = new RegExp(
   [
     "^via$|^cdn-loop$|^max-forwards$|forwarded|x-original-|x-rewrite-",
     "(^|-|client|user)(ip|ipv4|ipv6|addr|address)$|^x-client-|^x-remote-|^x-host$|^x-scheme$|^x-varnish$",
@@ -51,7 +56,9 @@ const ofProxies = new RegExp(
   ].join("|"),
 );
 
-/** Whether this is a host of loopback. A page whose name was made to resolve to it names its own (DNS rebinding). */
+/**
+ * Whether `Host` is a loopback host. In DNS rebinding it is not: the attacker's page sends its own host name.
+ */
 function isLoopback(host: string | undefined): boolean {
   return host === undefined || loopbackHost.test(host);
 }

@@ -5,14 +5,14 @@ import type { FastifyInstance } from "fastify";
 import { docs } from "./docs.ts";
 
 const asset = fileURLToPath(new URL("../../asset/", import.meta.url));
-// The build copies lit-html beside the compiled sources. The sources themselves serve the installed package: it
-// resolves to the build for Node, in a folder of its own, and the browsers' is one level up.
+// The build copies lit-html next to the compiled sources. The sources serve the installed package instead: it
+// resolves to the folder of the build for Node, and the build for browsers is one level up.
 const isBuilt = import.meta.url.endsWith(".js");
 const litHtml = fileURLToPath(
   isBuilt ? new URL("../lit-html/", import.meta.url) : new URL("..", import.meta.resolve("lit-html")),
 );
 
-/** The page loads and calls nothing but this server, and writes no markup but what lit-html's templates hold. */
+/** Restricts the page to this server's files and addresses, and its markup to lit-html's templates. */
 const contentSecurityPolicy = {
   useDefaults: false,
   directives: {
@@ -29,9 +29,9 @@ const contentSecurityPolicy = {
   },
 };
 
-/** The page to try the server on, and the documentation. */
+/** Serves the test page and the documentation. */
 export async function page(app: FastifyInstance): Promise<void> {
-  // Served over plain HTTP as a rule: no header may send a browser to HTTPS.
+  // The server usually speaks plain HTTP, so no header may redirect browsers to HTTPS.
   await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false });
   app.register(docs);
   app.register(serveStatic, { root: asset });

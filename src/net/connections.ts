@@ -1,16 +1,17 @@
 import type { Server, Socket } from "node:net";
-import { Counts } from "../limits.ts";
+import { Counts } from "../limits/numbers.ts";
 
+/** A limit on the TCP connections of each address. */
 export interface ConnectionLimit {
-  /** TCP connections of one address. */
+  /** TCP connections per address. */
   max: number;
-  /** The address a connection counts for; undefined where it is not counted. */
+  /** The address that a connection counts for; undefined if the connection is not counted. */
   addressOf(socket: Socket): string | undefined;
-  /** Is called for each connection that was closed as it came. */
+  /** Called for each connection that is closed on arrival. */
   onRefused(address: string): void;
 }
 
-/** Closes TCP connections beyond those that one address may have, before anything is read from them. */
+/** Closes TCP connections beyond the limit of their address, before anything is read from them. */
 export function limitConnections(server: Server, { max, addressOf, onRefused }: ConnectionLimit): void {
   const counts = new Counts();
   server.on("connection", (socket: Socket) => {
@@ -22,12 +23,12 @@ export function limitConnections(server: Server, { max, addressOf, onRefused }: 
       return;
     }
     counts.add(address);
-    socket.on("close", closed);
+    socket.on("close", onClose);
   });
 
-  /** One listener for all: a closure for each would cost memory as long as its connection. */
-  function closed(this: Socket): void {
-    // Node's sockets remember an address that they were asked for.
+  /** One listener for all connections: a closure for each would take memory as long as its connection. */
+  function onClose(this: Socket): void {
+    // A socket whose address was read before it closed remembers the address.
     counts.remove(addressOf(this) as string);
   }
 }

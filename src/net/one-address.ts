@@ -2,8 +2,8 @@ import { lookup } from "node:dns/promises";
 import type { Server } from "node:net";
 
 /**
- * Makes a server that is told to listen on `localhost` listen on the first address of that name alone. Fastify
- * opens further servers for its other addresses, which serve Fastify's routes without any of the limits here.
+ * Makes a server that listens on `localhost` use only the first address of that name. Fastify opens further
+ * servers for the other addresses, and these serve Fastify's routes without any of roomcast's limits.
  */
 export async function listenOnOneAddress(server: Server): Promise<void> {
   const found = await lookup("localhost").catch(() => undefined);

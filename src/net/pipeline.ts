@@ -11,15 +11,15 @@ interface Exchange {
 
 /** The exchanges of one TCP connection. */
 interface Queue {
-  /** One is being answered. */
+  /** Whether a request is being answered. */
   isBusy: boolean;
   waiting: Exchange[];
 }
 
 /**
- * Hands the requests of each TCP connection to a listener one at a time, in order. Node hands over pipelined
- * requests as soon as they are parsed, without a limit, and tells nobody when those in the queue are lost with
- * their connection: whatever they had opened would stay open.
+ * Passes the requests of each TCP connection to a listener one at a time, in order. Node passes on pipelined
+ * requests as soon as they are parsed, without a limit, and does not report when queued requests are lost
+ * with their connection: whatever they had opened would stay open.
  */
 export class Pipeline {
   readonly #queues = new WeakMap<Socket, Queue>();
@@ -28,14 +28,15 @@ export class Pipeline {
 
   /**
    * @param handle answers one request
-   * @param onOverflow is called before a connection is destroyed that sends requests without waiting for answers
+   * @param onOverflow called before a connection is destroyed because it sends requests without waiting for
+   * responses
    */
   constructor(handle: RequestListener, onOverflow: (socket: Socket) => void) {
     this.#handle = handle;
     this.#onOverflow = onOverflow;
   }
 
-  /** Handles a request as soon as all requests before it on the same connection have been answered. */
+  /** Handles a request as soon as all earlier requests on the same connection have been answered. */
   enter(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const queue = this.#queueOf(socket);
@@ -49,11 +50,11 @@ export class Pipeline {
     return this.#queues.get(socket)?.isBusy === true;
   }
 
-  /** Destroys a connection that has sent too much without waiting for answers. */
+  /** Destroys a connection that has sent too much without waiting for responses. */
   overflow(socket: Socket): void {
     const queue = this.#queueOf(socket);
     queue.waiting.length = 0;
-    // The rest of what was read in one go still arrives.
+    // Requests from the chunk that was already read still arrive.
     if (socket.destroyed) return;
     this.#onOverflow(socket);
     socket.destroy();
@@ -72,10 +73,10 @@ export class Pipeline {
 
   #begin(queue: Queue, { request, response }: Exchange): void {
     const { socket } = request;
-    // Nobody would read the answer: the one before it was the last, as it said itself.
+    // The previous response announced that it was the last one, so the client would not read another.
     if (!socket.writable) return;
-    // Node has answered a request before it (417, 400), and the client has not taken that. An answer without a
-    // connection of its own would never close.
+    // Node itself has answered an earlier request (417, 400), and the client has not taken that response yet.
+    // A response without a socket would never emit "close".
     if (!response.socket) {
       this.overflow(socket);
       return;

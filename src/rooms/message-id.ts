@@ -1,19 +1,19 @@
 import { randomBytes } from "node:crypto";
 
-const maker = randomBytes(5).toString("hex");
+const processId = randomBytes(5).toString("hex");
 let millisecond = 0;
 let time = "";
 let count = 0;
 
 /**
- * An id that no other process makes and that sorts as a string by the time it was made, also within a
- * millisecond and when the clock is set back: 9 characters of time and 4 of a counter in base 36, 10 that
- * name the process.
+ * Makes a message id that is unique across processes and that sorts as a string by creation time, also within
+ * a millisecond and when the clock is set back. It has 9 characters for the time and 4 for a counter, both in
+ * base 36, and 10 hexadecimal characters for the process.
  */
 export function messageId(now: number): string {
   if (now > millisecond) begin(now);
   else if (++count === 36 ** 4) begin(millisecond + 1);
-  return time + count.toString(36).padStart(4, "0") + maker;
+  return time + count.toString(36).padStart(4, "0") + processId;
 }
 
 function begin(at: number): void {

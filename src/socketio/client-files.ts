@@ -7,8 +7,8 @@ import { boundAnswerTime } from "../net/answer-time.ts";
 const root = join(dirname(createRequire(import.meta.url).resolve("socket.io/package.json")), "client-dist");
 
 /**
- * Serves the client's own files, in an app that never listens itself: a route of the app that roomcast is registered
- * in would be below the prefix of its scope, where the engine is not.
+ * Serves the files of the browser client. They have an app of their own, which never listens: routes of the
+ * application would get the prefix of its scope, but the engine is always at the root.
  */
 export async function clientFiles(
   prefix: string,

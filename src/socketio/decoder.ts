@@ -1,16 +1,16 @@
 import { Decoder } from "socket.io-parser";
-import { longestHeadChars, parseFactor } from "../limits.ts";
-import type { EngineSocket } from "./engine.ts";
-import { ownMemory } from "./frame.ts";
-import { chunkBytes } from "./frame-scanner.ts";
+import { ownMemory } from "../engineio/frame.ts";
+import { chunkBytes } from "../engineio/frame-scanner.ts";
+import type { Session } from "../engineio/session.ts";
+import { longestHeadChars, parseFactor } from "../limits/numbers.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
 import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, unreadEvent } from "./unread.ts";
 
 const event = 2;
 
-/** What JSON costs once it is parsed, in times of its length. */
+/** The memory of parsed JSON, in multiples of its length. */
 const jsonFactor = 20;
-const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCodeAt(0)) as [
+const [slash, zero, two, nine, bracket] = [..."/029["].map((char) => char.charCodeAt(0)) as [
   number,
   number,
   number,
@@ -18,15 +18,18 @@ const [slash, zero, two, nine, bracket] = [..."/029["].map((one) => one.charCode
   number,
 ];
 
-/** What decoders of a server share. */
+/** The limits that all decoders of a server share. */
 export interface DecoderBounds {
-  /** Of a packet and its attachments together. */
+  /** The maximum size of a packet with its attachments. */
   maxPayloadBytes: number;
-  /** Of a packet that is kept for a while: a handshake, or the head of one with attachments. */
+  /**
+   * The maximum length of a packet that is kept for a while: a handshake, or a packet that awaits
+   * attachments.
+   */
   maxHeadChars: number;
-  /** Of an event where no application expects larger ones. */
+  /** The maximum length of an event, except on namespaces of an application. */
   maxEventChars: number;
-  /** Whether packets on this namespace are an application's, of any size and shape. */
+  /** Whether a namespace belongs to an application, whose events may have any size and shape. */
   isApplications(namespace: string): boolean;
 }
 
@@ -38,20 +41,21 @@ const unbounded: DecoderBounds = {
 };
 
 /**
- * Socket.IO's decoder, with a short way for the packet that comes most: an event that is a text. All else, and
- * all that is wrong, takes the stock way (Socket.IO protocol 5, packet encoding). Events that no namespace can want,
- * large or binary ones, are not parsed but passed on as refused.
+ * Socket.IO's decoder, with a fast path for the most frequent packet: an event without attachments. All other
+ * packets, and malformed ones, take the stock path (Socket.IO protocol 5, packet encoding). Large and binary
+ * events, which `/` and `/chat` never accept, are not parsed: the decoder passes on placeholders, which the
+ * validation refuses.
  */
 export class FastDecoder extends Decoder {
   readonly #bounds: DecoderBounds;
-  readonly #connection: EngineSocket | undefined;
-  /** A packet whose attachments are coming. */
+  readonly #session: Session | undefined;
+  /** A packet whose attachments are still arriving. */
   declare private awaited?: AwaitedPacket | undefined;
 
-  constructor(bounds: DecoderBounds = unbounded, connection?: EngineSocket) {
+  constructor(bounds: DecoderBounds = unbounded, session?: Session) {
     super();
     this.#bounds = bounds;
-    this.#connection = connection;
+    this.#session = session;
   }
 
   override add(data: unknown): void {
@@ -60,7 +64,7 @@ export class FastDecoder extends Decoder {
   }
 
   #read(data: string): void {
-    if (this.awaited) throw new Error("a text came instead of an attachment");
+    if (this.awaited) throw new Error("expected an attachment, got text");
     const { maxEventChars, isApplications } = this.#bounds;
     if (data.length > maxEventChars && !isApplications(namespaceOf(data))) {
       this.#decoded(unreadEvent(data));
@@ -82,17 +86,17 @@ export class FastDecoder extends Decoder {
     (this as unknown as DecoderInternals).emitReserved("decoded", packet);
   }
 
-  /** Takes a packet that is kept for a while, parsed: a handshake, or what attachments are to come for. */
+  /** Reads a packet that is kept for a while: a handshake, or a packet that awaits attachments. */
   #begin(text: string): void {
     if (text.length > this.#bounds.maxHeadChars && !/^[23]/.test(text)) {
-      throw new Error("the head of the packet is larger than it may be");
+      throw new Error("the text part of the packet is too large");
     }
     if (!/^[56]/.test(text)) {
       this.#charge(text, namespaceOf(text));
       super.add(text);
       return;
     }
-    const awaited = new AwaitedPacket(text, this.#connection);
+    const awaited = new AwaitedPacket(text, this.#session);
     if (text[0] === "5" && !this.#bounds.isApplications(namespaceOf(text))) {
       awaited.skipped = attachmentsOf(text);
       this.awaited = awaited;
@@ -104,12 +108,12 @@ export class FastDecoder extends Decoder {
     }
   }
 
-  /** Takes an attachment; the stock decoder bounds how many there are, and each, but not all together. */
+  /** Reads an attachment. The stock decoder limits their number and the size of each, but not their total. */
   #attach(data: Buffer): void {
     const { awaited } = this;
-    if (!awaited) throw new Error("an attachment came that no packet has announced");
+    if (!awaited) throw new Error("unexpected attachment");
     awaited.bytes += data.byteLength;
-    if (awaited.bytes > this.#bounds.maxPayloadBytes) throw new Error("the packet is larger than it may be");
+    if (awaited.bytes > this.#bounds.maxPayloadBytes) throw new Error("the packet is too large");
     if (awaited.skipped > 0) {
       if (--awaited.skipped > 0) return;
       this.#hold(0);
@@ -126,13 +130,13 @@ export class FastDecoder extends Decoder {
     const { awaited } = this;
     if (!awaited) return;
     awaited.heldBytes = bytes;
-    this.#connection?.server.inbound.hold(awaited, bytes);
+    this.#session?.shared.inbound.hold(awaited, bytes);
     if (bytes === 0) this.awaited = undefined;
   }
 
   #charge(json: string, nsp: string): void {
-    if (!this.#connection || this.#bounds.isApplications(nsp)) return;
-    this.#connection.transport.charge?.(json.length * (parseFactor - 1));
+    if (!this.#session || this.#bounds.isApplications(nsp)) return;
+    this.#session.transport?.charge(json.length * (parseFactor - 1));
   }
 
   #event(text: string): EventPacket | undefined {
@@ -163,15 +167,18 @@ interface EventPacket {
   data: unknown[];
 }
 
-const mostArguments = 8;
+const maxCheapArguments = 8;
 
-/** Whether an event is more than the texts that all events of a namespace consist of. */
+/**
+ * Whether an event costs more to parse than the events of `/` and `/chat`, which have few arguments, all
+ * strings.
+ */
 function isCostly(args: readonly unknown[]): boolean {
-  return args.length > mostArguments || args.some((arg) => typeof arg === "object" && arg !== null);
+  return args.length > maxCheapArguments || args.some((arg) => typeof arg === "object" && arg !== null);
 }
 
-/** The decoder class of a server; `newest` is the connection that a decoder is being made for. */
-export function decoderFor(bounds: DecoderBounds, newest: () => EngineSocket | undefined): typeof Decoder {
+/** The decoder class of a server. @param newest the session that a decoder is being created for */
+export function decoderFor(bounds: DecoderBounds, newest: () => Session | undefined): typeof Decoder {
   return class extends FastDecoder {
     constructor() {
       super(bounds, newest());

@@ -4,13 +4,14 @@ import type { SocketIOClient } from "./server.ts";
 const longestSweepMs = 1_000;
 
 /**
- * Ends sessions that are in no namespace any more, and in none again in time. Socket.IO itself waits only for the
- * first namespace, and closes such a session only once its client has taken what was sent.
+ * Ends sessions that have left all namespaces and join none within the timeout. Socket.IO itself only
+ * enforces a timeout for the first namespace, and closes such a session only after its client has read
+ * everything sent to it.
  */
 export class EmptySessions {
   readonly #timeoutMs: number;
   readonly #end: (socket: SocketIOClient) => void;
-  /** One socket of each session, and when the session was seen empty. */
+  /** One socket of each empty session, and the time since which it is empty. */
   readonly #since = new Map<ClientInternals, { socket: SocketIOClient; atMs: number }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -19,13 +20,13 @@ export class EmptySessions {
     this.#end = end;
   }
 
-  /** A namespace was left: the time begins anew. */
+  /** Called when a client left a namespace: restarts the timeout. */
   left(socket: SocketIOClient): void {
     this.#since.delete(clientOf(socket));
     this.refused(socket);
   }
 
-  /** A handshake with a namespace was refused: the time goes on. */
+  /** Called when a handshake with a namespace was refused: a running timeout continues. */
   refused(socket: SocketIOClient): void {
     const client = clientOf(socket);
     if (socket.conn.readyState !== "open" || client.nsps.size > 0 || this.#since.has(client)) return;

@@ -3,8 +3,8 @@ import type { Message } from "../protocol.ts";
 const json = JSON.stringify;
 
 /**
- * The event `res` with a message, as the JSON of a Socket.IO packet: what JSON.stringify makes of it, without
- * asking of each field what it is.
+ * Encodes the event `res` with a message as the JSON of a Socket.IO packet. The result equals that of
+ * JSON.stringify, which is slower because it must inspect the type of each field.
  */
 export function encodeRes({ id, userId, text, state, namespace, room, rooms, at }: Message): string {
   return (

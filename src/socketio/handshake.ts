@@ -1,9 +1,12 @@
-import type { Handshake } from "../namespaces/namespace.ts";
+import type { Handshake } from "../namespaces/lifecycle.ts";
 import type { SocketIOClient } from "./server.ts";
 
-/** What a client says of itself: `auth` belongs to the namespace and wins over the query of the connection. */
+/**
+ * Reads the handshake of a client. `auth` belongs to the namespace and overrides the query of the connection.
+ */
 export function handshakeOf({ handshake: { auth, query, url, headers } }: SocketIOClient): Handshake {
-  // Engine.IO keeps the last of a key that is repeated; to read a long query twice is dear, so only then.
+  // Engine.IO keeps only the last value of a repeated key. Parsing a long query again is expensive, so only
+  // do it then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
   const [, bearer] = headers.authorization?.match(/^Bearer +(\S+) *$/i) ?? [];
   return { userId: auth.userId ?? userId, room: auth.room ?? room, token: auth.token ?? bearer };

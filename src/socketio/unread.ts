@@ -1,37 +1,39 @@
-import { Unread } from "../namespaces/check.ts";
-import type { EngineSocket } from "./engine.ts";
-import type { Unfinished } from "./inbound.ts";
+import type { Session } from "../engineio/session.ts";
+import type { Unfinished } from "../limits/inbound-memory.ts";
+import { Unread } from "../namespaces/validate.ts";
 import { isPayloadValid } from "./internals.ts";
 
 const event = 2;
 
-/** Stock socket.io-parser admits no more attachments. */
+/** The maximum that the stock socket.io-parser accepts. */
 const maxAttachments = 10;
 
-/** Type, attachments, namespace and ack id, as they stand before the JSON of a packet (Socket.IO protocol 5). */
+/**
+ * The type, number of attachments, namespace and ack id that precede a packet's JSON (Socket.IO protocol 5).
+ */
 const head = /^\d(?:(\d+)-)?(?:(\/[^,]*),)?(\d*)/;
 
-/** A packet whose attachments are coming. */
+/** A packet whose attachments are still arriving. */
 export class AwaitedPacket implements Unfinished {
   /** The packet without its attachments. */
   readonly head: string;
-  /** Received of it so far. */
+  /** The bytes received so far. */
   bytes: number;
-  /** What it takes in memory, with the attachments that have come. */
+  /** Its memory, including the attachments received so far. */
   heldBytes = 0;
-  /** How many attachments are still to be skipped, where nobody wants them. */
+  /** The number of attachments still to be skipped, because no handler accepts them. */
   skipped = 0;
-  readonly #connection: EngineSocket | undefined;
+  readonly #session: Session | undefined;
 
-  constructor(head: string, connection: EngineSocket | undefined) {
-    // A part of a larger string would keep all of that.
+  constructor(head: string, session: Session | undefined) {
+    // A copy: a slice would keep the larger string in memory.
     this.head = Buffer.from(head).toString();
     this.bytes = head.length;
-    this.#connection = connection;
+    this.#session = session;
   }
 
   evict(): void {
-    this.#connection?.server.endUnfinished(this.#connection);
+    this.#session?.close("unfinished packet");
   }
 }
 
@@ -40,24 +42,28 @@ export function namespaceOf(text: string): string {
   return prefixOf(text)[2] ?? "/";
 }
 
-/** @throws {Error} where a packet does not say how many attachments follow */
+/** The number of attachments that a packet announces. @throws {Error} if the number is missing or invalid */
 export function attachmentsOf(text: string): number {
   const count = Number(prefixOf(text)[1]);
   if (!(count >= 1 && count <= maxAttachments)) throw new Error("illegal attachments");
   return count;
 }
 
-/** An event that is too long to be parsed, as far as its name. @throws {Error} where it is none */
+/**
+ * Decodes only the name of an event that is too long to be parsed.
+ *
+ * @throws {Error} if the packet is no event
+ */
 export function unreadEvent(text: string): object {
   const prefix = prefixOf(text);
   const [name] = text.slice(prefix[0].length, prefix[0].length + 1_024).match(/^\["(?:[^"\\]|\\.)*"/) ?? [];
-  if (text[0] !== "2" || name === undefined) throw new Error("the packet is larger than it may be");
+  if (text[0] !== "2" || name === undefined) throw new Error("the packet is too large");
   return eventOf(prefix, [...JSON.parse(`${name}]`), new Unread(text.length)]);
 }
 
 const binary = new Uint8Array(0);
 
-/** An event with attachments, of which nobody wants any: in place of each object stands empty binary data. */
+/** Decodes an event whose attachments no handler accepts: empty binary data replaces each object. */
 export function binaryEvent(text: string): object {
   const prefix = prefixOf(text);
   const args: unknown = JSON.parse(text.slice(prefix[0].length));

@@ -5,8 +5,9 @@ import { parseArgs } from "node:util";
 import { type Figures, type Measured, type Usage, workloads } from "./workloads.ts";
 
 /*
- * `npm run bench`: roomcast as it ships, stock Socket.IO with the same handlers, and raw hand-batched ws, each
- * in a process of its own, in turn, on loopback. Figures are ratios of runs that were made one after the other.
+ * `npm run bench`: measures roomcast as it ships, stock Socket.IO with the same handlers, and raw
+ * hand-batched ws, each in its own process, in turn, over loopback. The ratios compare runs made one after
+ * the other.
  */
 
 const { values: options } = parseArgs({
@@ -21,7 +22,7 @@ const { values: options } = parseArgs({
 });
 const profiling = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
 const names = options.servers.split(",");
-/** Windows has no such limit, and so names none. */
+/** Windows has no such limit and reports none. */
 const { userLimits } = process.report.getReport() as {
   userLimits?: { open_files: { soft: number | string } };
 };
@@ -53,7 +54,7 @@ async function measure(name: string, workload: string): Promise<Figures> {
 const median = (values: number[]) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** The figures of each server, a list with an entry for each round. */
+/** Each figure by server, as a list with one entry per round. */
 const results: Record<string, Record<string, number[]>> = {};
 for (const workload of options.only.split(",")) {
   for (let round = 1; round <= Number(options.rounds); round++) {
@@ -71,7 +72,7 @@ say("");
 interface Row {
   figure: string;
   medians: Record<string, number>;
-  /** Of roomcast to another server, run by run. */
+  /** The ratios of roomcast to each other server, computed per round. */
   ratios: Record<string, { median: number; least: number; most: number }>;
 }
 
@@ -93,7 +94,7 @@ const rows: Row[] = Object.entries(results).map(([figure, runs]) => ({
 if (options.json) console.log(JSON.stringify({ connections, rows }, null, 2));
 else {
   if (connections < 8_000)
-    console.log(`idle: only ${connections} connections, for ${limit} files may be open`);
+    console.log(`idle: only ${connections} connections, because at most ${limit} files may be open`);
   const number = (value: number) =>
     value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
   const ratio = (row: Row, name: string) => {

@@ -5,7 +5,7 @@ import { WebSocketClient } from "../support/websocket-client.ts";
 const [zero, two, three, four] = [48, 50, 51, 52];
 const [connect, pong] = [textFrame("40"), textFrame("3")];
 
-/** A client that costs little, so that the server is what is measured: it counts packets by their first two bytes. */
+/** A client cheap enough not to distort the measurement: it counts packets by their first two bytes. */
 export class BenchClient extends WebSocketClient {
   /** Events received. */
   events = 0;
@@ -36,7 +36,7 @@ export class BenchClient extends WebSocketClient {
   }
 }
 
-/** Connects clients, so many at a time; resolves when all are on the namespace. */
+/** Connects clients, `atOnce` at a time; resolves when all of them have joined the namespace. */
 export async function connectMany(port: number, queries: string[], atOnce = 50): Promise<BenchClient[]> {
   const clients: BenchClient[] = [];
   for (let at = 0; at < queries.length; at += atOnce) {

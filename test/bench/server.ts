@@ -1,58 +1,61 @@
-import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Server } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Message } from "../../src/protocol.ts";
+import { SocketIOGateway } from "../../src/socketio/connections.ts";
+import type { SocketIONamespace } from "../../src/socketio/server.ts";
+import { buildOnStock } from "../support/stock.ts";
 
 /*
- * One server under measurement, in a process of its own: `server.ts roomcast | stock | ws`. It tells its port,
- * and what it has used whenever it is asked.
+ * One measured server in its own process: `server.ts roomcast | stock | ws`. It reports its port to the
+ * parent process and, on request, the resources that it has used.
  */
 
 const host = "127.0.0.1";
 const dist = (file: string) => import(new URL(`../../dist/${file}`, import.meta.url).href);
 
-/** roomcast as it ships, but for the limits on how much one address and one connection may ask. */
+const most = 1_000_000;
+const unlimited = {
+  maxConnections: 20_000,
+  maxConnectionsPerAddress: most,
+  eventsPerSecond: most,
+  eventsBurst: most,
+  bytesPerSecond: 1_000 * most,
+};
+
+/** roomcast as it ships, except that the limits per address and per connection are lifted. */
 async function roomcast(): Promise<number> {
-  const { build } = await dist("app.js");
-  const most = 1_000_000;
-  const limits = { maxConnectionsPerAddress: most, eventsPerSecond: most, eventsBurst: most };
-  const app = await build({ ...limits, maxConnections: 20_000 });
+  const [{ build }, { readOptions }] = await Promise.all([dist("app.js"), dist("config/read.js")]);
+  const app = await build(readOptions(unlimited));
   await app.listen({ port: 0, host });
   return app.server.address().port;
 }
 
-/** Stock Socket.IO on its own engine, with roomcast's handlers. */
-async function stock(): Promise<number> {
-  const [{ root }, { Rooms }, { admit, call, lose, welcome }] = await Promise.all([
-    dist("namespaces/root.js"),
-    dist("rooms/rooms.js"),
-    dist("namespaces/namespace.js"),
-  ]);
-  const http = createServer();
-  const io = new Server(http, { serveClient: false });
-  const namespace = root({ rooms: new Rooms("/", 200), maxTextChars: 16_384 });
-  namespace.rooms.deliverBy((key: string, message: unknown) => io.to(key).emit("res", message));
-  io.use((socket, next) => {
-    const { userId, room } = socket.handshake.query;
-    socket.data = admit(namespace, socket.id, { userId, room });
-    next();
-  });
-  io.on("connection", (socket) => {
-    for (const event of namespace.events.keys()) {
-      socket.on(event, (...args: unknown[]) => {
-        const ack = typeof args.at(-1) === "function" ? (args.pop() as (reply: unknown) => void) : undefined;
-        const reply = call(namespace, socket, event, args);
-        ack?.(reply);
-      });
-    }
-    socket.on("disconnect", (reason) => lose(namespace, socket, reason, { silently: false }));
-    welcome(namespace, socket);
-  });
-  await new Promise<void>((resolve) => http.listen(0, host, resolve));
-  return (http.address() as AddressInfo).port;
+/** Delivers as an application on stock Socket.IO would: its sockets join Socket.IO's rooms. */
+class StockGateway extends SocketIOGateway {
+  readonly #nsp: SocketIONamespace;
+
+  constructor(...args: ConstructorParameters<typeof SocketIOGateway>) {
+    super(...args);
+    [this.#nsp] = args;
+    this.#nsp.use((socket, next) => {
+      void socket.join(`room:${socket.handshake.query.room}`);
+      next();
+    });
+  }
+
+  override deliver(_members: unknown, message: Message): void {
+    this.#nsp.to(`room:${message.room}`).emit("res", message);
+  }
 }
 
-/** The floor of what Node can do: `ws` and nothing else, one write per connection and turn, no checks at all. */
+/** Stock Socket.IO on its own engine, with roomcast's handlers. */
+async function stock(): Promise<number> {
+  const app = await buildOnStock(unlimited, StockGateway);
+  await app.listen({ port: 0, host });
+  return (app.server.address() as AddressInfo).port;
+}
+
+/** The least work that Node can do: only `ws`, one write per connection and turn, and no checks. */
 async function ws(): Promise<number> {
   const server = new WebSocketServer({ port: 0, host, perMessageDeflate: false });
   const rooms = new Map<string, Set<WebSocket>>();

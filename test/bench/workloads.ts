@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { textFrame } from "../support/frames.ts";
 import { type BenchClient, connectMany } from "./client.ts";
 
-/** What a server has used since it started. */
+/** The resources that a server has used since it started. */
 export interface Usage {
   cpuMs: number;
   heapBytes: number;
@@ -20,7 +20,7 @@ export type Figures = Record<string, number>;
 const chat = textFrame('427["chat","hello, is anybody there?"]');
 const settleMs = 300;
 
-/** Waits until nothing more comes in. */
+/** Waits until no more events arrive. */
 async function settled(clients: BenchClient[]): Promise<void> {
   const count = () => clients.reduce((sum, { events }) => sum + events, 0);
   for (let before = -1; before !== count(); ) {
@@ -29,7 +29,7 @@ async function settled(clients: BenchClient[]): Promise<void> {
   }
 }
 
-/** Senders keep so many acked messages in flight for so long; deliveries are counted at the members. */
+/** Each sender keeps `inFlight` messages unacked for `ms` milliseconds; the members count the deliveries. */
 async function flood(
   server: Measured,
   members: BenchClient[],
@@ -56,7 +56,7 @@ async function flood(
   };
 }
 
-/** One message at a time: how long until each member has it. */
+/** Sends one message at a time and measures how long it takes to reach each member. */
 async function latency(
   members: BenchClient[],
   sender: BenchClient,
@@ -81,7 +81,7 @@ const end = (clients: BenchClient[]) => {
   for (const client of clients) client.drop();
 };
 
-/** 1,000 members of one room, 4 of them sending; then the same members in quiet. */
+/** 1,000 members of one room, 4 of them sending; then the same members with one message at a time. */
 async function busyRoom(server: Measured): Promise<Figures> {
   const members = await connectMany(
     server.port,
@@ -98,9 +98,9 @@ async function busyRoom(server: Measured): Promise<Figures> {
 const largeChat = textFrame(`42["chat","${"x".repeat(8_000)}"]`);
 
 /**
- * 1,000 members of one room who hear 50 messages a second: first while all read, then while 50 of them have stopped,
- * one after the other, and 8 kB were said again and again, so that some are behind and some are let go by a server
- * that does that.
+ * 1,000 members of one room that receive 50 messages per second: first while all of them read, then after 50
+ * of them stopped reading one after the other while messages of 8 kB were sent. By then some of the 50 are
+ * backed up, and a server that disconnects slow consumers has disconnected others.
  */
 async function stalledMembers(server: Measured): Promise<Figures> {
   const queries = Array.from({ length: 1_000 }, (_, n) => `room=lobby&userId=u${n}`);
@@ -128,7 +128,7 @@ async function stalledMembers(server: Measured): Promise<Figures> {
   };
 }
 
-/** 100 rooms of 10 members, one of each sending. */
+/** 100 rooms of 10 members, one of them sending in each room. */
 async function manyRooms(server: Measured): Promise<Figures> {
   const queries = Array.from({ length: 1_000 }, (_, n) => `room=r${n % 100}&userId=u${n}`);
   const members = await connectMany(server.port, queries);
@@ -138,7 +138,7 @@ async function manyRooms(server: Measured): Promise<Figures> {
   return prefixed("many rooms", figures);
 }
 
-/** 2,000 connections, one after the other in fifties. */
+/** Opens 2,000 connections, fifty at a time. */
 async function connect(server: Measured): Promise<Figures> {
   const warm = await connectMany(
     server.port,
@@ -156,7 +156,7 @@ async function connect(server: Measured): Promise<Figures> {
   return { "connect: CPU per connect": (used.cpuMs - cpuMs) / 2_000 };
 }
 
-/** So many connections that do nothing, in no room. */
+/** Opens this many connections, which do nothing and join no room. */
 async function idle(server: Measured, connections: number): Promise<Figures> {
   end(
     await connectMany(
@@ -182,7 +182,7 @@ async function idle(server: Measured, connections: number): Promise<Figures> {
 const prefixed = (prefix: string, figures: Figures): Figures =>
   Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}: ${name}`, value]));
 
-/** Every workload by name; `idle` takes as many connections as there may be open files. */
+/** Every workload by name; `idle` opens as many connections as the limit on open files allows. */
 export const workloads: Record<string, (server: Measured, connections: number) => Promise<Figures>> = {
   rooms: busyRoom,
   many: manyRooms,

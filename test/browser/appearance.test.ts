@@ -10,7 +10,7 @@ import { type Window, windows } from "../support/window.ts";
 
 const picture = new URL("page.png", import.meta.url);
 
-/** A conversation with a bit of everything in view. */
+/** Holds a conversation that brings every kind of content into view. */
 async function conversation(t: TestContext, window: Window, url: string): Promise<void> {
   const bob = await enter(t, url, "bob", "lobby");
   const cleo = await enter(t, url, "cleo", "lobby");
@@ -29,11 +29,11 @@ async function conversation(t: TestContext, window: Window, url: string): Promis
   await window.room("design").getByLabel("1 unread").waitFor();
 }
 
-describe("how the page looks", { skip: skipWithout("chromium") }, () => {
+describe("the page's appearance", { skip: skipWithout("chromium") }, () => {
   const open = useBrowser();
 
   for (const [look, options] of Object.entries(looks)) {
-    test(`${look}, every state passes axe and fits its window`, async (t) => {
+    test(`${look}: every state passes axe and fits its window`, async (t) => {
       const { url } = await startServer(t);
       const ann = await windows(t, open)(url, options);
       const check = async (state: string) => {
@@ -59,7 +59,7 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     });
   }
 
-  test("nothing moves while it loads", async (t) => {
+  test("loads without layout shifts", async (t) => {
     const { url } = await startServer(t);
     for (const address of [url, `${url}/?room=lobby&userId=ann`]) {
       const { page } = await windows(t, open)(address);
@@ -78,7 +78,7 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     }
   });
 
-  test("a text that runs from right to left does, beside one that does not", async (t) => {
+  test("renders right-to-left and left-to-right texts each in their own direction", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.say("مرحبا بالعالم");
@@ -89,7 +89,7 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     assert.deepEqual([await direction("مرحبا"), await direction("hello")], ["rtl", "ltr"]);
   });
 
-  test("the README's picture is of this page", async (t) => {
+  test("takes the README's picture and keeps it below 200 kB", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, looks.light);
     await ann.reads("ann joined lobby");
@@ -102,7 +102,7 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     assert.ok(shot.length < 200_000);
   });
 
-  test("5,000 messages in 5 s leave it usable, and no longer than it was", async (t) => {
+  test("stays responsive and trims its lists during 5,000 messages in 5 s", async (t) => {
     const { url, app } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.reads("ann joined lobby");
@@ -132,6 +132,6 @@ describe("how the page looks", { skip: skipWithout("chromium") }, () => {
     assert.equal(await ann.line.inputValue(), "this is typed while they come in");
     assert.ok((await ann.log.locator("li").count()) <= 300);
     assert.ok((await ann.page.locator(".wire li").count()) <= 200);
-    assert.equal(app.io.engine.clientsCount, 2);
+    assert.equal(app.roomcast.io.engine.clientsCount, 2);
   });
 });

@@ -21,18 +21,18 @@ function serveDemo(app: FastifyInstance): void {
 describe("the demo's page with socket.io-client 1.2.0", { skip: skipWithout("chromium") }, () => {
   const open = useBrowser();
 
-  for (const transport of ["its default transports", "polling alone"]) {
-    test(`talks over ${transport}`, async (t) => {
+  for (const transport of ["its default transports", "polling only"]) {
+    test(`works over ${transport}`, async (t) => {
       const { url, app } = await startServer(t, {}, { prepare: serveDemo });
       const page = await open();
       t.after(() => page.context().close());
-      if (transport === "polling alone") {
+      if (transport === "polling only") {
         await page.addInitScript(() => Reflect.deleteProperty(globalThis, "WebSocket"));
       }
-      const connected = next(app.io.of("/chat"), "connection");
+      const connected = next(app.roomcast.io.of("/chat"), "connection");
       await page.goto(`${url}/demo.html`);
       const [socket] = await connected;
-      const upgraded = transport === "polling alone" ? null : next(socket.conn, "upgrade");
+      const upgraded = transport === "polling only" ? null : next(socket.conn, "upgrade");
       const said = (text: string) => page.locator("li", { hasText: text }).waitFor();
       const say = async (text: string) => {
         await page.fill("#m", text);

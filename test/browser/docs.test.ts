@@ -15,7 +15,7 @@ describe("the documentation in a browser", { skip: skipWithout("chromium") }, ()
   const open = useBrowser();
 
   for (const [look, options] of Object.entries(looks)) {
-    test(`${look}, every page passes axe and fits its window`, async (t) => {
+    test(`${look}: every page passes axe and fits its window`, async (t) => {
       const { url } = await startServer(t);
       const { page } = await windows(t, open)(`${url}/docs/`, options);
       for (const path of paths) {
@@ -26,7 +26,7 @@ describe("the documentation in a browser", { skip: skipWithout("chromium") }, ()
     });
   }
 
-  test("the entrance links to the documentation, the menu to each page, and the contents to each section", async (t) => {
+  test("the start page links to the documentation, its menu to pages and its contents list to sections", async (t) => {
     const { url } = await startServer(t);
     const { page } = await windows(t, open)(url);
     await page.getByRole("link", { name: "Documentation" }).click();

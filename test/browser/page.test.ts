@@ -19,7 +19,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
   };
 
   for (const namespace of ["/", "/chat"]) {
-    test(`two windows talk in two rooms of ${namespace}`, async (t) => {
+    test(`two windows chat in two rooms of ${namespace}`, async (t) => {
       const { url } = await startServer(t);
       const visit = windows(t, open);
       const ann = await visit(url);
@@ -48,7 +48,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     });
   }
 
-  test("the demo's commands do what they did, and an error is said beside the line", async (t) => {
+  test("the demo's commands work as in the demo, and errors appear next to the input line", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     const bob = await enter(t, url, "bob", "lobby");
@@ -73,7 +73,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await bob.hears("<= back again");
   });
 
-  test("a line in everything goes to all rooms, and is shown once", async (t) => {
+  test("a message sent from Everything goes to all rooms and is shown once", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     const bob = await enter(t, url, "bob", "lobby");
@@ -92,7 +92,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     assert.equal(bob.texts.filter((text) => text === "<= to all").length, 2);
   });
 
-  test("rooms out of view count what is unread, in the title too", async (t) => {
+  test("rooms that are not in view count unread messages, also in the page title", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.say("join den");
@@ -107,7 +107,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.page.waitForFunction(() => document.title === "lobby");
   });
 
-  test("a room's link opens it as somebody else", async (t) => {
+  test("a room's link opens the room as another user", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=the+lobby&userId=ann&namespace=/chat`);
     const [other] = await Promise.all([
@@ -118,7 +118,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.reads("bob joined the lobby");
   });
 
-  test("one who has scrolled up stays there and is told how many are new", async (t) => {
+  test("keeps the scroll position of a user who scrolled up and shows the number of new messages", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.reads("ann joined lobby");
@@ -142,7 +142,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     assert.ok((await below()) < 2);
   });
 
-  test("a restart of the server in the middle of typing loses nothing and is told once", async (t) => {
+  test("a server restart while the user types loses nothing and is reported once", async (t) => {
     const first = await startServer(t);
     const ann = await windows(t, open)(`${first.url}/?room=lobby&userId=ann`);
     await ann.say("join den");
@@ -166,7 +166,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     assert.equal(texts.filter((text) => text === "ann joined lobby").length, 1);
   });
 
-  test("a handshake that is turned away says why, and one can mend it", async (t) => {
+  test("shows why a handshake was refused and lets the user correct it", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=a%07b&userId=ann`);
     await ann.page
@@ -177,7 +177,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.reads("ann joined lobby");
   });
 
-  test("members are counted right over polling, where joins and acks come together", async (t) => {
+  test("counts members correctly over polling, where joins and acks arrive together", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, withoutWebSocket)(`${url}/?room=lobby&userId=ann`);
     const others = await Promise.all(["bob", "cleo", "dan"].map((name) => enter(t, url, name, "lobby")));
@@ -186,7 +186,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.room("lobby").getByText("4 members").waitFor();
   });
 
-  test("one who asked for a room too many is let in once it asks for less", async (t) => {
+  test("a user refused for too many rooms can connect after leaving one", async (t) => {
     const { url } = await startServer(t, { maxRooms: 2 });
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.say("join den");
@@ -210,7 +210,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.reads("ann joined lobby");
   });
 
-  test("a draft survives a look at what was said before", async (t) => {
+  test("a draft survives browsing the input history", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     await ann.say("said before");
@@ -222,7 +222,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     assert.equal(await ann.line.inputValue(), "a draft");
   });
 
-  test("polling alone is enough, and the transport in use is shown", async (t) => {
+  test("works over polling only and shows the transport in use", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, withoutWebSocket)(`${url}/?room=lobby&userId=ann`);
     await ann.page.getByRole("definition").getByText("polling").waitFor();
@@ -234,7 +234,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await bob.reads("and back");
   });
 
-  test("the wire shows every event with its ack; it can be filtered, copied and cleared", async (t) => {
+  test("the wire panel shows every event with its ack and can be filtered, copied and cleared", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, clipboard);
     await ann.say("join den");
@@ -258,7 +258,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await wire.locator("li").waitFor({ state: "detached" });
   });
 
-  test("the copied script does in Node what the window did, whatever names and texts it holds", async (t) => {
+  test("the copied script repeats in Node what the window did, for any names and texts", async (t) => {
     const { url } = await startServer(t);
     const bob = await enter(t, `${url}/chat`, "bob", evil);
     const search = new URLSearchParams({ room: evil, userId: evil, namespace: "/chat" });
@@ -279,7 +279,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     );
   });
 
-  test("names and texts are text wherever they are shown", async (t) => {
+  test("names and texts are shown as plain text everywhere", async (t) => {
     const { url } = await startServer(t);
     const search = new URLSearchParams({ room: evil, userId: evil });
     const ann = await windows(t, open)(`${url}/?${search}`);
@@ -299,7 +299,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.page.waitForFunction((title) => document.title === title, evil);
   });
 
-  test("the keyboard alone suffices", async (t) => {
+  test("is usable with the keyboard alone", async (t) => {
     const { url } = await startServer(t);
     const { page } = await windows(t, open)(url);
     const bob = await enter(t, url, "bob", "lobby");

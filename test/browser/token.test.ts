@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SignJWT } from "jose";
-import { clockSkewSeconds } from "../../src/limits.ts";
+import { clockSkewSeconds } from "../../src/limits/numbers.ts";
 import { useBrowser } from "../support/browser.ts";
 import { connect } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
@@ -12,28 +12,28 @@ import { type Window, windows } from "../support/window.ts";
 const authSecret = "a secret of no less than 32 characters";
 const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 
-/** A token for ann, valid for a minute unless its claims say otherwise. */
+/** Signs a token for ann, valid for a minute unless the claims override that. */
 function token(claims: Record<string, unknown> = {}): Promise<string> {
   const exp = Math.floor(Date.now() / 1_000) + 60;
   const key = new TextEncoder().encode(authSecret);
   return new SignJWT({ sub: "ann", exp, ...claims }).setProtectedHeader({ alg: "HS256" }).sign(key);
 }
 
-/** One that expires within two seconds, on a server that allows for clocks that differ. */
+/** Signs a token that a server, which tolerates clock skew, treats as expired within two seconds. */
 const brief = () => token({ exp: Math.floor(Date.now() / 1_000) - clockSkewSeconds + 2 });
 
 const field = ({ page }: Window) => page.getByLabel("Token (where the server asks for one)");
 
-/** Waits until the page says this where one comes in, with the keyboard on the field for a token. */
+/** Waits until the start page shows this sentence and has focused the token field. */
 async function asksFor({ page }: Window, sentence: string): Promise<void> {
   await page.getByRole("alert").getByText(sentence, { exact: true }).waitFor();
   await page.locator("input[name=token]:focus").waitFor();
 }
 
-describe("on a server that asks for tokens, the page", { skip: skipWithout("chromium") }, () => {
+describe("on a server that requires tokens, the page", { skip: skipWithout("chromium") }, () => {
   const open = useBrowser();
 
-  test("lets one in by a token, and shows it nowhere", async (t) => {
+  test("connects with a token and displays it nowhere", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url, clipboard);
     const [first, second] = [await token(), await token({ jti: "second" })];
@@ -65,7 +65,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     }
   });
 
-  test("copies a script that has the token from its environment", async (t) => {
+  test("copies a script that reads the token from its environment", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const bob = await connect(t, url, { auth: { token: await token({ sub: "bob" }), room: "lobby" } });
     const ann = await windows(t, open)(url, clipboard);
@@ -87,7 +87,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     );
   });
 
-  test("says what to do for want of a token, or of a good one, and waits in its field", async (t) => {
+  test("explains what to do about a missing or refused token and focuses its field", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     const asks = "Turned away. This server asks for a valid token.";
@@ -111,7 +111,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     await ann.page.getByRole("alert").getByText("The token does not allow the room lobby.").waitFor();
   });
 
-  test("says that a token has expired, and goes on with a new one", async (t) => {
+  test("reports that the token has expired and continues with a new one", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
     await field(ann).fill(await token());
@@ -131,7 +131,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     await ann.reads("still here");
   });
 
-  test("asks for a new token when one has expired, and comes back to the rooms one was in", async (t) => {
+  test("asks for a new token after the old one expired and rejoins the previous rooms", async (t) => {
     const { url } = await startServer(t, { authSecret, authGraceMs: 0 });
     const ann = await windows(t, open)(url);
     await field(ann).fill(await token());
@@ -147,7 +147,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     await ann.page.getByRole("alert").getByText("You said bye.", { exact: true }).waitFor();
   });
 
-  test("knows who comes in by another's token", async (t) => {
+  test("shows the new user after connecting with another user's token", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
     await field(ann).fill(await token());
@@ -160,7 +160,7 @@ describe("on a server that asks for tokens, the page", { skip: skipWithout("chro
     await ann.page.getByRole("definition").getByText("bob", { exact: true }).waitFor();
   });
 
-  test("does not take the keyboard from one who is in the middle of a line", async (t) => {
+  test("does not take the focus from a user who is typing", async (t) => {
     const { url, port, app } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
     await field(ann).fill(await token());

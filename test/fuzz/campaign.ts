@@ -4,17 +4,17 @@ import { plan } from "./plans.ts";
 import { Journal, type Run, Session } from "./session.ts";
 import { type Counts, Finding, type Memory, Target } from "./target.ts";
 
-/** How much of the time goes by before memory is measured for the first time, and how much at most. */
+/** The share of the time before memory is first measured, and its upper bound. */
 const warmUpShare = 0.3;
 const longestWarmUpMs = 20_000;
 
-/** How much more memory than after the warm-up may be in use: what code compiled later and caches take. */
+/** How much memory use may grow after the warm-up: code that is compiled later and caches take some. */
 const heapMarginBytes = 4_000_000;
 const rssMarginBytes = 120_000_000;
 
 const sessionsAtOnce = 48;
 
-/** A run of the fuzzer against a server of its own. */
+/** A run of the fuzzer against its own server. */
 export class Campaign {
   readonly #seed: number;
   readonly #target: Target;
@@ -41,7 +41,7 @@ export class Campaign {
   }
 
   /**
-   * Fuzzes for so long.
+   * Fuzzes for this many seconds. Returns how much the memory in use has grown since the warm-up.
    *
    * @throws {Finding} as soon as something is found
    */
@@ -60,7 +60,11 @@ export class Campaign {
     this.#target.stop();
   }
 
-  /** Traffic beside healthy clients, after which everything must be as before. @returns the memory still in use */
+  /**
+   * Sends traffic alongside healthy clients; then all counts must be as before.
+   *
+   * @returns the memory still in use
+   */
   async #phase(ms: number, before: Counts): Promise<Memory> {
     const healthy = new HealthyClients(this.#target.url, "lobby");
     await this.#watched(healthy.join(), healthy.lost);
@@ -84,7 +88,7 @@ export class Campaign {
     for (const socket of this.#run.left) socket.resetAndDestroy();
   }
 
-  /** New clients connect, are served, and leave. */
+  /** Checks that new clients can connect, are served and leave. */
   async #newcomer(): Promise<void> {
     const newcomers = new HealthyClients(this.#target.url, "a room of their own");
     await this.#watched(newcomers.join(), newcomers.lost);
@@ -98,7 +102,10 @@ export class Campaign {
     return this.#target.counts();
   }
 
-  /** The promise, unless the server or a healthy client fails first; the server knows the reason better. */
+  /**
+   * Awaits the promise, unless the server or a healthy client fails first; a fault of the server takes
+   * precedence.
+   */
   async #watched<T>(promise: Promise<T>, lost: Promise<never>): Promise<T> {
     const { fault } = this.#target;
     try {
@@ -110,7 +117,7 @@ export class Campaign {
   }
 }
 
-/** How much more is in use. @throws {Finding} if it is too much */
+/** How much the memory in use has grown. @throws {Finding} if it is too much */
 function grown(baseline: Memory, after: Memory): Memory {
   const heapBytes = after.heapBytes - baseline.heapBytes;
   const rssBytes = after.rssBytes - baseline.rssBytes;

@@ -1,7 +1,7 @@
 import type { Version } from "../support/http.ts";
 import type { Random } from "../support/random.ts";
 
-/** One Engine.IO packet before it is framed: a text with its type in front, or an attachment. */
+/** One Engine.IO packet before it is framed: a text that starts with its type, or an attachment. */
 export interface Packet {
   binary: boolean;
   data: Buffer;
@@ -10,13 +10,13 @@ export interface Packet {
 export const text = (content: string): Packet => ({ binary: false, data: Buffer.from(content) });
 export const attachment = (data: Buffer): Packet => ({ binary: true, data });
 
-/** The largest packet the server is told to accept; conversations keep below it, mutations do not. */
+/** The largest packet that the server accepts; conversations stay below it, mutations do not. */
 export const maxPacketBytes = 50_000;
 
 const rooms = ["lobby", "den", "hall", "r1", "r2", "r3", "r4", "r5", "ünïcode 👋", "__proto__", "room:lobby"];
 const words = ["", "hi", "👋".repeat(20), "\u0000\u0001", "\ud800", "42[]", "<script>", "x".repeat(3_000)];
 
-/** What one valid client says from its connect to its goodbye, in the protocol of its version. */
+/** The packets of one valid client from connect to disconnect, in the protocol of its version. */
 export function conversation(random: Random, version: Version): Packet[] {
   const namespaces = random.weighted([
     [5, [""]],
@@ -50,7 +50,7 @@ function farewell(random: Random, namespace: string): Packet[] {
   ]);
 }
 
-/** An event of the contract, a heartbeat, or an event that the server must refuse in words. */
+/** A valid event, a heartbeat, or an event that the server must refuse with an error. */
 function remark(random: Random, version: Version, namespace: string): Packet[] {
   if (random.chance(0.08)) return [text(version === 3 ? "2" : "3")];
   const id = random.chance(0.7) ? String(random.between(0, 999)) : "";
@@ -72,7 +72,7 @@ function event(random: Random): unknown[] {
   ]);
 }
 
-/** What no event expects. */
+/** An argument that no event expects. */
 export function argument(random: Random): unknown {
   return random.pick<unknown>([
     null,

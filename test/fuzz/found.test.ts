@@ -14,11 +14,14 @@ import { startServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 /*
- * What the fuzzer has found, each as the few packets that it takes. An exception that nobody catches fails the
- * test in which it is thrown.
+ * What the fuzzer has found, reduced to the few packets that trigger each finding. An uncaught exception
+ * fails the test in which it is thrown.
  */
 
-/** A server, and the connections that are open to it; those that are left would keep it from closing. */
+/**
+ * Starts a server and tracks its open connections. Those still open after the test would keep it from
+ * closing.
+ */
 async function startCounted(t: TestContext) {
   const open = new Set<Socket>();
   t.after(() => {
@@ -30,26 +33,26 @@ async function startCounted(t: TestContext) {
   return { ...(await startServer(t, {}, { prepare })), open };
 }
 
-/** How many connections are open some seconds after their clients went. */
+/** The number of connections that are still open two seconds after their clients left. */
 async function leftOf(open: Set<Socket>): Promise<number> {
   for (const deadline = Date.now() + 2_000; open.size > 0 && Date.now() < deadline; ) await sleep(10);
   return open.size;
 }
 
-test("an Engine.IO 3 client that connects to a namespace twice at once is ended, and leaves no member", async (t) => {
+test("an Engine.IO 3 client that connects to a namespace twice at once is disconnected and leaves no member behind", async (t) => {
   const { url, app } = await startServer(t);
   const opened = await (await fetch(engineUrl(url, "polling", "b64=1&room=lobby", 3))).text();
   const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
   const session = engineUrl(url, "polling", `b64=1&sid=${sid}`, 3);
   await fetch(session, { method: "POST", body: "8:40/chat,8:40/chat," });
-  await until(() => assert.equal(app.io.engine.clientsCount, 0));
+  await until(() => assert.equal(app.roomcast.io.engine.clientsCount, 0));
   const ann = await enter(t, `${url}/chat`, "ann", "lobby");
   assert.equal((await ann.ask("join", "lobby")).members, 1);
 });
 
 for (const path of ["/", "/elsewhere"]) {
   for (const protocol of ["websocket", "h2c"]) {
-    test(`a declined upgrade of ${path} to ${protocol}, with bytes behind it, leaves no connection`, async (t) => {
+    test(`a declined upgrade of ${path} to ${protocol} that more bytes follow leaves no connection open`, async (t) => {
       const { port, open } = await startCounted(t);
       const socket = openTcp(port, "127.0.0.1");
       socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
@@ -60,7 +63,7 @@ for (const path of ["/", "/elsewhere"]) {
   }
 }
 
-test("an upgrade that is declined while an answer before it is awaited ends no process", async (t) => {
+test("an upgrade that is declined while an earlier response is pending does not crash the process", async (t) => {
   const { url, port } = await startCounted(t);
   const socket = openTcp(port, "127.0.0.1");
   socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -70,7 +73,7 @@ test("an upgrade that is declined while an answer before it is awaited ends no p
   await connect(t, url);
 });
 
-test("a large file that is asked for with an upgrade to h2c arrives whole", async (t) => {
+test("a large file requested with an upgrade to h2c arrives complete", async (t) => {
   const { url } = await startCounted(t);
   const file = `${url}/socket.io/socket.io.js`;
   const whole = await (await fetch(file)).arrayBuffer();
@@ -80,7 +83,7 @@ test("a large file that is asked for with an upgrade to h2c arrives whole", asyn
   assert.equal(arrived?.length, whole.byteLength);
 });
 
-test("one who goes while a large file is sent instead of an upgrade leaves no connection", async (t) => {
+test("a client that disconnects while a large file is sent instead of an upgrade leaves no connection open", async (t) => {
   const { port, open } = await startCounted(t);
   const socket = openTcp(port, "127.0.0.1").pause();
   socket.write(

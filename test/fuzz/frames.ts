@@ -10,7 +10,7 @@ export function controlFrame(random: Random): Buffer {
   return frame(random.pick([ping, pong]), "x".repeat(random.pick([0, 0, 1, 8, 125])));
 }
 
-/** A packet in a frame of its own, or in fragments with control frames between them. */
+/** A packet in one frame, or in fragments with control frames between them. */
 export function framed(random: Random, packet: Packet, version: Version): Buffer {
   const opcode = packet.binary ? binary : textual;
   const marked = packet.binary && version === 3;
@@ -31,7 +31,7 @@ export function unfinished(random: Random, packet: Packet, version: Version): Bu
   return Buffer.concat([...parts, random.chance(0.5) ? controlFrame(random) : rest]);
 }
 
-/** Frames that a server must refuse, or bear with. */
+/** Frames that a server must refuse or tolerate. */
 export function malformed(random: Random): Buffer {
   return random.pick(malformations)(random);
 }

@@ -3,8 +3,8 @@ import { Campaign, megabytes } from "./campaign.ts";
 import { Finding, type Memory } from "./target.ts";
 
 /*
- * The command: `npm run fuzz -- --seconds N --seed S`. It exits with 0 when nothing was found, with 1 for a
- * finding and with 2 for arguments that it cannot use.
+ * The command: `npm run fuzz -- --seconds N --seed S`. It exits with 0 if it found nothing, with 1 for a
+ * finding and with 2 for invalid arguments.
  */
 
 interface Arguments {
@@ -14,7 +14,7 @@ interface Arguments {
 
 const mostSeconds = 86_400;
 
-/** @throws {RangeError} with a sentence for whoever gave them */
+/** @throws {RangeError} with a sentence for the user */
 function readArguments(args: string[]): Arguments {
   const { values } = parseArgs({ args, options: { seconds: { type: "string" }, seed: { type: "string" } } });
   return {
@@ -58,7 +58,7 @@ function summary({ tally }: Campaign, { seconds, seed }: Arguments, grown: Memor
 
 function reported({ journal, tally }: Campaign, seed: number, finding: Finding): string {
   return [
-    "The last that was sent, the latest at the end:",
+    "The bytes that were sent last, the latest at the end:",
     ...journal,
     "",
     `Found with --seed ${seed}, by session ${tally.sessions} or one before it: ${finding.message}`,

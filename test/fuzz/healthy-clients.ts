@@ -6,7 +6,7 @@ import { Finding } from "./target.ts";
 const longestAckMs = 15_000;
 const betweenMessagesMs = 100;
 
-/** Two healthy clients in one room, one on each transport, that must be served whatever others do. */
+/** Two healthy clients in one room, one on each transport, which must be served whatever other clients do. */
 export class HealthyClients {
   readonly #room: string;
   readonly #members: Client[];
@@ -14,7 +14,7 @@ export class HealthyClients {
   /** Rejects when one of them loses its connection; never resolves. */
   readonly lost: Promise<never>;
 
-  /** @param room the room they join; if others use it too, they also hear what these send */
+  /** @param room the room they join; if other clients use it too, they also receive these messages */
   constructor(url: string, room: string) {
     this.#room = room;
     this.#members = ["websocket", "polling"].map((transport) =>
@@ -34,7 +34,7 @@ export class HealthyClients {
     await this.#each((member) => served(member, "join", this.#room));
   }
 
-  /** They take turns to send a message, which both must hear once and in order. */
+  /** The clients take turns to send messages, which both must receive once and in order. */
   async talk(until: number): Promise<number> {
     let count = 0;
     do {
@@ -59,12 +59,12 @@ export class HealthyClients {
 
   async #send(sender: Client, text: string): Promise<void> {
     await served(sender, "chat", text, this.#room);
-    // The message was sent to both before this ack is; each receives in order.
+    // The server sends the message to both before this ack, and each client receives in order.
     await this.#each((member) => served(member, "notice", text));
     for (const member of this.#members) {
       const heard = this.#heard.get(member)?.splice(0);
       if (heard?.length === 1 && heard[0] === `<= ${text}`) continue;
-      throw new Finding(`a healthy client heard ${JSON.stringify(heard)} when "${text}" was sent`);
+      throw new Finding(`a healthy client received ${JSON.stringify(heard)} when "${text}" was sent`);
     }
   }
 
@@ -73,7 +73,7 @@ export class HealthyClients {
   }
 }
 
-/** Sends an event, whose ack may be an error but must arrive in time. */
+/** Sends an event; its ack may be an error but must arrive in time. */
 async function served(member: Client, event: string, ...args: unknown[]): Promise<void> {
   try {
     await member.timeout(longestAckMs).emitWithAck(event as never, ...(args as never));

@@ -3,7 +3,7 @@ import { attachment, maxPacketBytes, type Packet, text } from "./conversation.ts
 
 type Mutation = (random: Random, packets: Packet[]) => Packet[];
 
-/** The packets, with a few things made wrong. */
+/** The packets after one to three mutations. */
 export function mutated(random: Random, packets: Packet[]): Packet[] {
   let result = packets;
   for (const mutate of random.several(1, 3, () => random.weighted(mutations)))
@@ -11,7 +11,7 @@ export function mutated(random: Random, packets: Packet[]): Packet[] {
   return result;
 }
 
-/** The bytes with a few bits of them turned over. */
+/** The bytes with a few bits flipped. */
 export function flipped(random: Random, bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   for (let n = random.between(1, 4); n > 0 && copy.length > 0; n--) {
@@ -21,7 +21,7 @@ export function flipped(random: Random, bytes: Buffer): Buffer {
   return copy;
 }
 
-/** The head of one and the tail of the other. */
+/** The head of one buffer followed by the tail of the other. */
 export function spliced(random: Random, one: Buffer, other: Buffer): Buffer {
   return Buffer.concat([
     one.subarray(0, random.between(0, one.length)),
@@ -33,7 +33,7 @@ const deep = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
 const numbers = ["-1", "0", "00", "1e309", "9007199254740993", "99999999999999999999", "1.5", "-0", "NaN"];
 
-/** Bytes that are no UTF-8, halves of surrogate pairs, separators and other control characters. */
+/** Bytes that are not UTF-8, lone surrogates, separators and other control characters. */
 const splinters = [
   Buffer.from([0xff]),
   Buffer.from([0xc3]),
@@ -53,7 +53,7 @@ const splinters = [
   ].map((content) => Buffer.from(content)),
 ];
 
-/** Packets that are well-known to be odd wherever they come. */
+/** Packets that are odd wherever they occur. */
 const oddities: readonly Packet[] = [
   ...["", "9", "2probe", "3probe", "5", "6", "1", '0{"sid":"x"}', "4", "40", "41", "49", "42", "43[]", "43"],
   ...[
@@ -115,7 +115,7 @@ function insert(random: Random, data: Buffer, choices: readonly Buffer[]): Buffe
   return Buffer.concat([data.subarray(0, at), random.pick(choices), data.subarray(at)]);
 }
 
-/** Puts an extreme number for one that is there. */
+/** Replaces one number by an extreme one. */
 function renumbered(random: Random, data: Buffer): Buffer {
   const pieces = data.toString("latin1").split(/(\d+)/);
   const at = random.between(0, (pieces.length - 1) >> 1) * 2 + 1;
@@ -123,7 +123,7 @@ function renumbered(random: Random, data: Buffer): Buffer {
   return Buffer.from(pieces.join(""), "latin1");
 }
 
-/** Changes the type of the Engine.IO packet or that of the Socket.IO packet in it. */
+/** Changes the type of the Engine.IO packet or of the Socket.IO packet in it. */
 function retyped(random: Random, data: Buffer): Buffer {
   const copy = Buffer.from(data);
   const at = random.between(0, 1);
@@ -131,7 +131,7 @@ function retyped(random: Random, data: Buffer): Buffer {
   return copy;
 }
 
-/** Announces another number of attachments than there are. */
+/** Announces a different number of attachments. */
 function recounted(random: Random, data: Buffer): Buffer {
   const content = data.toString("latin1");
   const count = `45${random.pick([...numbers, "1", "2", "3"])}-`;

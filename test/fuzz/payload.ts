@@ -1,7 +1,7 @@
 import type { Version } from "../support/http.ts";
 import type { Packet } from "./conversation.ts";
 
-/** The body of a POST, and what it says it is. */
+/** The body of a POST and its content type. */
 export interface Payload {
   body: Buffer;
   type: string;
@@ -10,7 +10,7 @@ export interface Payload {
 /** The forms in which a polling client may send packets. */
 export type Form = "text" | "binary" | "jsonp";
 
-/** Packets as the body of one POST; the binary form is Engine.IO 3's alone. */
+/** Packets as the body of one POST; only Engine.IO 3 has a binary form. */
 export function payload(packets: readonly Packet[], version: Version, form: Form): Payload {
   if (version === 3 && form === "binary") return { body: binary(packets), type: "application/octet-stream" };
   const body = version === 3 ? counted(packets) : separated(packets);
@@ -19,13 +19,13 @@ export function payload(packets: readonly Packet[], version: Version, form: Form
   return { body: Buffer.from(`d=${escaped}`), type: "application/x-www-form-urlencoded" };
 }
 
-/** Engine.IO 4: packets with a record separator between them. */
+/** Engine.IO 4: packets separated by a record separator. */
 function separated(packets: readonly Packet[]): Buffer {
   const parts = packets.flatMap((packet) => [Buffer.from("\x1e"), armored(packet, "b")]);
   return Buffer.concat(parts.slice(1));
 }
 
-/** Engine.IO 3: each packet behind its length in characters. */
+/** Engine.IO 3: each packet preceded by its length in characters. */
 function counted(packets: readonly Packet[]): Buffer {
   const parts = packets.flatMap((packet) => {
     const data = armored(packet, "b4");
@@ -34,7 +34,7 @@ function counted(packets: readonly Packet[]): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Engine.IO 3, binary: a byte that tells text from binary, the digits of the length, 255, the packet. */
+/** Engine.IO 3, binary: a byte for text or binary, the digits of the length, 255, the packet. */
 function binary(packets: readonly Packet[]): Buffer {
   const parts = packets.flatMap((packet) => {
     const data = packet.binary ? Buffer.concat([Buffer.from([4]), packet.data]) : packet.data;

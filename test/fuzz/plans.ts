@@ -6,7 +6,7 @@ import { flipped, mutated, spliced } from "./mutations.ts";
 import { files, foreignSid, malformedRequest, ownSid } from "./requests.ts";
 import { Script, type Step } from "./script.ts";
 
-/** What session number `index` of a run does; the seed tells it all. */
+/** The steps of session number `index` of a run, which depend only on the seed. */
 export function plan(seed: number, index: number): Step[] {
   const random = Random.of(seed, index);
   const script = new Script(random);
@@ -27,13 +27,16 @@ const plans: readonly (readonly [weight: number, plan: (script: Script) => void]
   [1, flood],
 ];
 
-/** What this session says: as it should, or with things made wrong. */
+/** The packets of this session, valid or mutated. */
 function said({ random, version }: Script): Packet[] {
   const packets = conversation(random, version);
   return random.chance(0.5) ? mutated(random, packets) : packets;
 }
 
-/** Packets in groups that are sent at once; the first is what must be answered before the rest is heard. */
+/**
+ * Groups of packets that are sent at once. The server must answer the first group before it accepts the
+ * others.
+ */
 function groups({ random }: Script, packets: Packet[]): Packet[][] {
   const greetings = packets.findIndex(({ data }) => !data.toString().startsWith("40"));
   const result = greetings > 0 ? [packets.slice(0, greetings)] : [];
@@ -45,7 +48,7 @@ function groups({ random }: Script, packets: Packet[]): Packet[][] {
   return result;
 }
 
-/** Opens a WebSocket; the first frames may come in one write with the request for it. */
+/** Opens a WebSocket; the first frames may follow in the same write as the upgrade request. */
 function openWebSocket(script: Script): number {
   const { random, version, query } = script;
   const on = script.socket();
@@ -99,7 +102,7 @@ function polling(script: Script): void {
   if (random.chance(0.05)) script.pause(1_500);
 }
 
-/** What is said to take a session over to a WebSocket: as it should be first, then in every wrong order. */
+/** The packets that upgrade a session to a WebSocket: first in the valid order, then in invalid ones. */
 const probes: readonly string[][] = [
   ["2probe", "", "5"],
   ["2probe", "", "5"],
@@ -159,7 +162,10 @@ function brokenRequests(script: Script): void {
   }
 }
 
-/** Many requests in one write or two, to a session that polls or is a WebSocket; perhaps an upgrade comes last. */
+/**
+ * Many requests in one write or two, to a session over polling or a WebSocket, perhaps with an upgrade at the
+ * end.
+ */
 function pipelining(script: Script): void {
   const { random } = script;
   const on = script.socket();
@@ -178,7 +184,7 @@ function pipelining(script: Script): void {
   if (random.chance(0.5)) script.reset(pipelined);
 }
 
-/** The requests of a pipeline, each as often as its weight says. */
+/** The requests of a pipeline and their weights. */
 const pipelinable: readonly (readonly [weight: number, make: (script: Script) => Buffer])[] = [
   [4, (script) => request(script.address("polling"))],
   [2, (script) => request(script.address("polling"), { method: "POST", body: "40" })],
@@ -189,7 +195,9 @@ const pipelinable: readonly (readonly [weight: number, make: (script: Script) =>
   [1, ({ random }) => malformedRequest(random)],
 ];
 
-/** Control frames and fragments, valid but many, among what a client says; then a message without an end. */
+/**
+ * Many valid control frames and fragments among a client's packets, then a message that is never finished.
+ */
 function fragmenting(script: Script): void {
   const { random, version } = script;
   const on = openWebSocket(script);
@@ -206,7 +214,7 @@ function fragmenting(script: Script): void {
   if (random.chance(0.3)) script.await(on, "end");
 }
 
-/** Asks for much and takes nothing. */
+/** Requests much and reads nothing. */
 function flood(script: Script): void {
   const { random } = script;
   const on = openWebSocket(script);
@@ -217,7 +225,7 @@ function flood(script: Script): void {
   script.pause(300);
 }
 
-/** Ends each socket in its own way, or leaves it to itself; half the time only after a while. */
+/** Ends each socket in a random way or leaves it open, half the time only after a pause. */
 function leave(script: Script): void {
   if (script.random.chance(0.5)) script.pause(60);
   for (let on = 0; on < script.sockets; on++) {

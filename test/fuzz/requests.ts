@@ -2,12 +2,14 @@ import { enginePath, httpRequest as request, upgradeRequest as upgrade } from ".
 import type { Random } from "../support/random.ts";
 import { flipped } from "./mutations.ts";
 
-/** Stands for the session's own id, which is known only when the server has told it; as long as one, too. */
+/**
+ * Stands for the session's own id, which is known only once the server has sent it; has the length of an id.
+ */
 export const ownSid = "<the-session-s-id-->";
-/** Stands for the id of another session that lives or has lived. */
+/** Stands for the id of another session, open or closed. */
 export const foreignSid = "<another-session-id>";
 
-/** A request that is wrong in one way or another, to a session that may exist. */
+/** A malformed request to a session that may exist. */
 export function malformedRequest(random: Random): Buffer {
   const sid = random.pick([ownSid, ownSid, foreignSid, "x", "__proto__"]);
   const version = random.pick([3, 4] as const);

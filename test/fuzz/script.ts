@@ -5,20 +5,20 @@ import { framed } from "./frames.ts";
 import { type Form, payload } from "./payload.ts";
 import { ownSid } from "./requests.ts";
 
-/** One thing that a session does; its sockets go by number and are opened by the first that is sent on them. */
+/** One step of a session; its sockets are numbered, and the first send on each of them opens it. */
 export type Step =
   | { do: "send"; on: number; bytes: Buffer; packets: number; requests: number }
   | { do: "await"; on: number; what: "sid" | "answer" | "end" }
   | { do: "pause"; ms: number }
   | { do: "reset" | "end" | "mute"; on: number };
 
-/** The steps of a session as they are written down, before there is a server. */
+/** Records the steps of a session before there is a server. */
 export class Script {
   readonly steps: Step[] = [];
   readonly random: Random;
   readonly version: Version;
   readonly form: Form;
-  /** What every address of this session has in its query. */
+  /** The query parameters of every URL of this session. */
   readonly query: string[];
   #sockets = 0;
 
@@ -44,7 +44,7 @@ export class Script {
     return this.version === 3 && this.form === "text" ? [...query, "b64=1"] : query;
   }
 
-  /** A socket of its own, or, where the session keeps to one connection, always the same. */
+  /** The number of a new socket. */
   socket(): number {
     return this.#sockets++;
   }
@@ -57,7 +57,7 @@ export class Script {
     this.steps.push({ do: "send", on, bytes, packets, requests });
   }
 
-  /** Sends bytes in pieces that end anywhere. */
+  /** Sends bytes in two pieces, split at a random offset. */
   sendInPieces(on: number, bytes: Buffer, counts: { packets?: number; requests?: number }): void {
     const at = this.random.between(0, bytes.length);
     this.send(on, bytes.subarray(0, at), counts);
@@ -82,7 +82,7 @@ export class Script {
     this.steps.push({ do: "end", on });
   }
 
-  /** Reads no more from a socket. */
+  /** Stops reading from a socket. */
   mute(on: number): void {
     this.steps.push({ do: "mute", on });
   }
@@ -93,7 +93,7 @@ export class Script {
     this.await(on, "sid");
   }
 
-  /** The address of the session, once it is open. */
+  /** The path and query of the session, once it is open. */
   address(transport: "polling" | "websocket", sid = ownSid): string {
     return engine(this.version, transport, `sid=${sid}`, ...this.query);
   }

@@ -3,34 +3,36 @@ import { existsSync, readdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
-import { build, type RoomcastOptions } from "../../src/app.ts";
-import { Rooms } from "../../src/rooms/rooms.ts";
+import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
+import { buildServer } from "../support/server.ts";
 import { maxPacketBytes } from "./conversation.ts";
 import type { Counts, Question, Report } from "./target.ts";
 
 /*
- * The server that is fuzzed, in a process of its own. It tells its port, whatever goes wrong in it, and what it
- * has open or uses whenever it is asked.
+ * The fuzzed server in its own process. It reports its port, its faults and, on request, its open resources
+ * and its memory use.
  */
 
 /**
- * Everything that is abandoned goes away soon, but healthy clients survive a busy machine; each bound is low enough to be
- * exceeded.
+ * The timeouts soon remove everything that is abandoned, but let healthy clients survive a busy machine. Each
+ * limit is low enough to be exceeded.
  */
 const options: RoomcastOptions = {
   pingIntervalMs: 400,
   pingTimeoutMs: 5_000,
   handshakeTimeoutMs: 2_000,
   maxPayloadBytes: maxPacketBytes,
-  outboxMaxBytes: 400_000,
-  outboxAgeMs: 5_000,
+  sendQueueMaxBytes: 400_000,
+  sendQueueAgeMs: 5_000,
   maxConnectionsPerAddress: 10_000,
   // Thousands of connections are left open at a time, and the healthy clients need some too.
   maxConnections: 100_000,
   maxRooms: 8,
 };
 
-/** An error of the channel would be a fault to report, over and over: whoever has no parent any more exits. */
+/**
+ * Exits if the channel fails, because the parent is gone: reporting that fault would fail again and again.
+ */
 const report = (message: Report): void => {
   process.send?.(message, undefined, undefined, (error) => error && process.exit());
 };
@@ -49,23 +51,15 @@ function log(line: string): void {
   if (level >= 50) fault(`logged "${msg}"`, err?.stack ?? line);
 }
 
-/** All rooms that are made; the app keeps them to itself. */
-function watchRooms(): Rooms[] {
-  const made: Rooms[] = [];
-  const { deliverBy } = Rooms.prototype;
-  Rooms.prototype.deliverBy = function (this: Rooms, deliver) {
-    made.push(this);
-    deliverBy.call(this, deliver);
-  };
-  return made;
-}
-
 const listeners = (emitter: Pick<EventEmitter, "eventNames" | "listenerCount">): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name as string), 0);
 
 const total = (numbers: number[]): number => numbers.reduce((sum, number) => sum + number, 0);
 
-async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<Counts> {
+async function counts(app: FastifyInstance): Promise<Counts> {
+  const { server } = app;
+  const { io } = app.roomcast;
+  const hubs = coreOf(app).dispatchers.map(({ namespace }) => namespace.rooms.hub);
   const namespaces = [io.of("/"), io.of("/chat")];
   const resources = process.getActiveResourcesInfo();
   return {
@@ -73,7 +67,8 @@ async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<
     sessions: Object.keys((io.engine as unknown as { clients: object }).clients).length,
     sockets: total(namespaces.map((nsp) => nsp.sockets.size)),
     namespaces: io._nsps.size,
-    rooms: total(rooms.map(({ count }) => count)),
+    rooms: total(hubs.map(({ roomCount }) => roomCount)),
+    members: total(hubs.map(({ connections }) => [...connections].length)),
     keys: total(namespaces.map(({ adapter }) => adapter.rooms.size)),
     sids: total(namespaces.map(({ adapter }) => adapter.sids.size)),
     listeners: total([server, io.engine, io, ...namespaces].map((emitter) => listeners(emitter as never))),
@@ -85,7 +80,7 @@ async function counts({ io, server }: FastifyInstance, rooms: Rooms[]): Promise<
   };
 }
 
-/** What is used once all that nobody needs is given back, which takes more than one turn. */
+/** The memory in use after garbage collection, which takes more than one turn. */
 async function memory() {
   for (let n = 0; n < 4; n++) {
     await turn();
@@ -96,11 +91,10 @@ async function memory() {
 }
 
 async function start(): Promise<void> {
-  const rooms = watchRooms();
-  const app = await build(options, { level: "info", stream: { write: log } });
+  const app = await buildServer(options, { level: "info", stream: { write: log } });
   await app.listen({ port: 0, host: "127.0.0.1" });
   process.on("message", async (question: Question) => {
-    if (question === "counts") report({ counts: await counts(app, rooms) });
+    if (question === "counts") report({ counts: await counts(app) });
     else report({ memory: await memory() });
   });
   report({ port: (app.server.address() as AddressInfo).port });

@@ -13,7 +13,7 @@ interface Entry {
   sent: Buffer;
 }
 
-/** The latest bytes that were sent, for the report of a finding. */
+/** The bytes that were sent last, for the report of a finding. */
 export class Journal {
   readonly #entries: Entry[] = [];
 
@@ -22,7 +22,7 @@ export class Journal {
     if (this.#entries.length > mostEntries) this.#entries.shift();
   }
 
-  /** A line for each, the latest last. */
+  /** One line per entry, the latest last. */
   lines(): string[] {
     return this.#entries.map(({ session, socket, sent }) => {
       const start = JSON.stringify(sent.subarray(0, mostBytes).toString("latin1"));
@@ -32,7 +32,7 @@ export class Journal {
   }
 }
 
-/** What a run has done so far. */
+/** The totals of a run so far. */
 export interface Tally {
   connections: number;
   packets: number;
@@ -40,14 +40,14 @@ export interface Tally {
   acks: number;
 }
 
-/** What the sessions of a run share. */
+/** The state that the sessions of a run share. */
 export interface Run {
   port: number;
   tally: Tally;
   journal: Journal;
   /** The ids of the latest sessions, for others to misuse. */
   sids: string[];
-  /** Sockets that their session has left to themselves. */
+  /** Sockets that finished sessions have left open. */
   left: Set<Socket>;
 }
 
@@ -55,7 +55,7 @@ const longestAwaitMs = 150;
 const mostSids = 32;
 const mostLeft = 64;
 
-/** Carries out the steps of one session on sockets of its own; what the server makes of them is its affair. */
+/** Carries out the steps of one session on its own sockets; the server may respond in any way. */
 export class Session {
   readonly #run: Run;
   readonly #index: number;
@@ -89,7 +89,7 @@ export class Session {
     if (socket.writable) socket.write(filled);
   }
 
-  /** Puts session ids where they were left open. */
+  /** Replaces the placeholders by session ids. */
   #filled(bytes: Buffer): Buffer {
     if (!bytes.includes(ownSid) && !bytes.includes(foreignSid)) return bytes;
     const foreign = this.#run.sids.find((sid) => sid !== this.#sid) ?? foreignSid;
@@ -115,7 +115,7 @@ export class Session {
     if (this.#run.sids.length > mostSids) this.#run.sids.shift();
   }
 
-  /** Waits for what is awaited, for its end, or for the end of patience. */
+  /** Waits for the expected event, the end of the socket or the timeout. */
   async #await(on: number, what: "sid" | "answer" | "end"): Promise<void> {
     const socket = this.#sockets.get(on);
     if (!socket || socket.destroyed || (what === "sid" && this.#sid !== ownSid)) return;

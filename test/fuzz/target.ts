@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
-/** What a server has open; all of it must go when its clients do. */
+/** The open resources of a server, by name; all of them must be released when its clients leave. */
 export type Counts = Record<string, number>;
 
-/** After garbage collection. */
+/** Memory in use after garbage collection. */
 export interface Memory {
   heapBytes: number;
   rssBytes: number;
@@ -16,17 +16,17 @@ export interface Memory {
 export type Question = "counts" | "memory";
 export type Report = { port: number } | { fault: string } | { counts: Counts } | { memory: Memory };
 
-/** Something that the server must never do; the message says what it did. */
+/** Something that the server must never do, described by the message. */
 export class Finding extends Error {}
 
 const longestStartMs = 120_000;
 const longestAnswerMs = 10_000;
 const longestDrainMs = 20_000;
 
-/** The server that is fuzzed: a child process that is asked, and that tells when something goes wrong. */
+/** The fuzzed server: a child process that answers questions and reports its faults. */
 export class Target {
   readonly port: number;
-  /** Rejects with the first fault of the server's; never resolves. */
+  /** Rejects with the server's first fault; never resolves. */
   readonly fault: Promise<never>;
   readonly #child: ChildProcess;
 
@@ -65,7 +65,7 @@ export class Target {
     return (report as { memory: Memory }).memory;
   }
 
-  /** Waits until all is as it was, which takes as long as the server's own timeouts. */
+  /** Waits until the counts are as expected, which takes as long as the server's own timeouts. */
   async returnsTo(expected: Counts): Promise<void> {
     const deadline = Date.now() + longestDrainMs;
     for (;;) {

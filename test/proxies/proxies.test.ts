@@ -1,28 +1,21 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { WebSocket } from "ws";
 import { type ClientOptions, client, connect, type Member, next } from "../support/client.ts";
 import { type Command, runCommand } from "../support/command.ts";
 import { skipWithout } from "../support/programs.ts";
-import { freePort, type RunningProxy, shipped, startHaproxy, startNginx } from "../support/proxy.ts";
+import { freePort, type RunningProxy, startHaproxy, startNginx } from "../support/proxy.ts";
 import { engineUrl } from "../support/raw.ts";
 import { until } from "../support/until.ts";
 
 /*
- * The command behind the proxies that the README tells how to set up, with the files that it shows. Only ports
- * and times are changed, and which nodes there are.
+ * Runs the command behind the proxies of the deployment documentation, with the configuration files shown
+ * there. The tests change only ports, timeouts and the list of nodes.
  */
 
-test("the README's configurations are those that are tested", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  assert.ok(readme.includes(`\n\`\`\`nginx\n${shipped("nginx.conf")}\`\`\`\n`), "nginx.conf");
-  assert.ok(readme.includes(`\n\`\`\`haproxy\n${shipped("haproxy.cfg")}\`\`\`\n`), "haproxy.cfg");
-});
-
-/** A node that believes a proxy on this machine. */
+/** A server process that trusts a proxy on this machine. */
 class RunningNode {
   readonly command: Command;
   readonly address: string;
@@ -32,7 +25,7 @@ class RunningNode {
     this.address = new URL(url).host;
   }
 
-  /** What it has logged with this message. */
+  /** The node's log lines with this message. */
   lines(msg: string): Record<string, unknown>[] {
     const lines = this.command.stdout.split("\n").slice(0, -1);
     return lines.map((line) => JSON.parse(line)).filter((line) => line.msg === msg);
@@ -48,7 +41,9 @@ type StartProxy = (t: TestContext, node: RunningNode, timeout?: string) => Promi
 
 const secondServer = "  server two 127.0.0.1:8002 port 9002\n";
 
-/** Each proxy before one node, with the time after which it gives up on who is silent. */
+/**
+ * Starts each proxy in front of one node, with the timeout after which the proxy drops silent connections.
+ */
 const proxies: Record<"nginx" | "haproxy", StartProxy> = {
   nginx: (t, { address }, timeout = "60s") =>
     startNginx(t, { "127.0.0.1:8000": address, " 60s": ` ${timeout}` }),
@@ -60,21 +55,21 @@ const proxies: Record<"nginx" | "haproxy", StartProxy> = {
     }),
 };
 
-/** The ways a client may come, and what it comes by in the end. */
+/** The transports that a client is given, and the one that it ends up with. */
 const ways: [title: string, transports: string[], last: string][] = [
   ["polling", ["polling"], "polling"],
   ["WebSocket", ["websocket"], "websocket"],
-  ["polling that upgrades", ["polling", "websocket"], "websocket"],
+  ["polling with an upgrade", ["polling", "websocket"], "websocket"],
 ];
 
-/** Options of a client that comes from another address of this machine. */
+/** Options for a client that connects from another address of this machine. */
 const from = (localAddress: string): ClientOptions => ({
   agent: new Agent({ localAddress, keepAlive: true }) as never,
 });
 
 const transportOf = ({ socket }: Member) => socket.io.engine.transport.name;
 
-/** The status that a WebSocket from a page of this origin is answered with. */
+/** The status of the response to a WebSocket from a page of this origin. */
 async function statusOfWebSocket(url: string, origin: string): Promise<number> {
   const ws = new WebSocket(engineUrl(url, "websocket"), { origin });
   ws.on("error", () => {});
@@ -86,11 +81,11 @@ async function statusOfWebSocket(url: string, origin: string): Promise<number> {
   return answer.statusCode;
 }
 
-/** The status that a poll from a page of this origin is answered with. */
+/** The status of the response to a poll from a page of this origin. */
 const statusOfPoll = async (url: string, origin: string) =>
   (await fetch(engineUrl(url, "polling"), { headers: { origin } })).status;
 
-/** Resolves when the server has sent so many heartbeats; fails when the connection is lost before. */
+/** Resolves after `count` heartbeats from the server; rejects if the connection is lost first. */
 function heartbeats(member: Member, count: number): Promise<void> {
   return new Promise((resolve, reject) => {
     member.socket.on("disconnect", (reason) => reject(new Error(`disconnected: ${reason}`)));
@@ -113,7 +108,7 @@ for (const [name, startProxy] of Object.entries(proxies)) {
       });
     }
 
-    test("the log tells the client's address, not the proxy's, and believes no forged one", async (t) => {
+    test("logs the client's address instead of the proxy's or a forged one", async (t) => {
       const node = await startNode(t);
       const { url } = await startProxy(t, node);
       const extraHeaders = { "X-Forwarded-For": "192.0.2.66", Forwarded: "for=192.0.2.66" };
@@ -128,7 +123,7 @@ for (const [name, startProxy] of Object.entries(proxies)) {
       });
     });
 
-    test("a page of its own may connect, and one from elsewhere is turned away with 403", async (t) => {
+    test("accepts the server's own page and refuses pages of other origins with 403", async (t) => {
       const node = await startNode(t);
       const { url } = await startProxy(t, node);
       assert.equal(await statusOfPoll(url, url), 200);
@@ -139,7 +134,7 @@ for (const [name, startProxy] of Object.entries(proxies)) {
       }
     });
 
-    test("the page is served, and what operators ask is not", async (t) => {
+    test("serves the page but not the operations endpoints", async (t) => {
       const node = await startNode(t);
       const { url } = await startProxy(t, node);
       assert.match(await (await fetch(url)).text(), /<title>/);
@@ -150,15 +145,15 @@ for (const [name, startProxy] of Object.entries(proxies)) {
     });
 
     for (const transport of ["polling", "websocket"]) {
-      test(`an idle client by ${transport} is kept for as long as heartbeats come in time`, async (t) => {
-        // As 25 s are to 60 s.
+      test(`an idle client over ${transport} stays connected while heartbeats arrive in time`, async (t) => {
+        // The same ratio as between 25 s and 60 s.
         const { url } = await startProxy(t, await startNode(t, "--ping-interval", "500"), "1200ms");
         const ann = await connect(t, url, { transports: [transport], reconnection: false });
         await heartbeats(ann, 6);
         await ann.settled();
       });
 
-      test(`an idle client by ${transport} is cut off if heartbeats are too rare`, async (t) => {
+      test(`an idle client over ${transport} is disconnected if heartbeats are too rare`, async (t) => {
         const { url } = await startProxy(t, await startNode(t), "300ms");
         const socket = client(t, url, { transports: [transport], reconnection: false });
         const [reason] = await next(socket, "disconnect");
@@ -168,7 +163,7 @@ for (const [name, startProxy] of Object.entries(proxies)) {
   });
 }
 
-/** Clients in a room, each from an address of its own that the test makes of its number. */
+/** Connects polling clients; the test derives the address and the room of each from its number. */
 const crowd = (t: TestContext, url: string, address: (n: number) => string, room: (n: number) => string) =>
   Promise.all(
     Array.from({ length: 16 }, (_, n) =>
@@ -176,16 +171,18 @@ const crowd = (t: TestContext, url: string, address: (n: number) => string, room
     ),
   );
 
-/** How many a node has in the room of its members, as each of them is told. */
+/** The number of recipients that the server reports to each member for a message. */
 async function recipients(members: Member[]): Promise<number[]> {
   const receipts = await Promise.all(members.map((member) => member.ask("chat", "who hears me?")));
   return receipts.map((receipt) => receipt.recipients);
 }
 
-/** How many clients have come to each node. */
+/** The number of clients that have connected to each node. */
 const shares = (nodes: RunningNode[]) => nodes.map((node) => node.lines("connected").length);
 
-/** Each of those who share a node hears as many as there are on it, and nobody of the other node. */
+/**
+ * Asserts that both nodes have clients and that each member reaches all members on its node and no others.
+ */
 async function assertTwoRooms(members: Member[], nodes: RunningNode[]): Promise<void> {
   await until(() =>
     assert.equal(
@@ -194,7 +191,7 @@ async function assertTwoRooms(members: Member[], nodes: RunningNode[]): Promise<
     ),
   );
   const [one = 0, two = 0] = shares(nodes);
-  assert.notEqual(one * two, 0, `all came to one node: ${one}, ${two}`);
+  assert.notEqual(one * two, 0, `all clients connected to one node: ${one}, ${two}`);
   const expected = [...Array(one).fill(one), ...Array(two).fill(two)].toSorted((a, b) => a - b);
   assert.deepEqual(
     (await recipients(members)).toSorted((a, b) => a - b),
@@ -213,7 +210,7 @@ describe("two nodes behind nginx", { skip: skipWithout("nginx") }, () => {
     return { url, nodes };
   };
 
-  test("with ip_hash polls of a network stay on one node, and rooms are not shared", async (t) => {
+  test("ip_hash keeps the polls of a network on one node, and nodes do not share rooms", async (t) => {
     const { url, nodes } = await startBefore(t, "ip_hash");
     const members = await crowd(
       t,
@@ -224,7 +221,7 @@ describe("two nodes behind nginx", { skip: skipWithout("nginx") }, () => {
     await assertTwoRooms(members, nodes);
   });
 
-  test("with a hash of the room its members meet", async (t) => {
+  test("hashing by room puts all members of a room on one node", async (t) => {
     const { url, nodes } = await startBefore(t, "hash $arg_room");
     const members = await crowd(
       t,
@@ -251,7 +248,7 @@ describe("two nodes behind haproxy", { skip: skipWithout("haproxy") }, () => {
     return { proxy, url: proxy.url, nodes: { one, two } };
   };
 
-  test("polls of one address stay on one node, and rooms are not shared", async (t) => {
+  test("keeps the polls of an address on one node, and nodes do not share rooms", async (t) => {
     const { url, nodes } = await startBefore(t);
     const members = await crowd(
       t,
@@ -262,7 +259,7 @@ describe("two nodes behind haproxy", { skip: skipWithout("haproxy") }, () => {
     await assertTwoRooms(members, [nodes.one, nodes.two]);
   });
 
-  test("balanced by the room its members meet", async (t) => {
+  test("balancing by room puts all members of a room on one node", async (t) => {
     const { url, nodes } = await startBefore(t, { "balance source": "balance url_param room" });
     const members = await crowd(
       t,
@@ -274,7 +271,7 @@ describe("two nodes behind haproxy", { skip: skipWithout("haproxy") }, () => {
     await until(() => assert.equal(shares([nodes.one, nodes.two]).includes(0), false));
   });
 
-  test("a node that is told to stop is taken out first, then its clients go to the other", async (t) => {
+  test("takes a stopping node out of service first, then its clients move to the other node", async (t) => {
     const { proxy, url, nodes } = await startBefore(
       t,
       { "inter 1s": "inter 100ms" },

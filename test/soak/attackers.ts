@@ -12,13 +12,13 @@ import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
 import { settings } from "./server-process.ts";
 
 /*
- * Clients that try to harm the server or others. What the server does with them is its own affair, as long as every
- * well-behaved client is served, and nothing is left of them.
+ * Clients that try to harm the server or others. The server may treat them in any way, as long as every
+ * well-behaved client is served and the attackers leave nothing behind.
  */
 
 const namespaces: NamespaceName[] = ["/", "/chat"];
 
-/** Goes, unless the server has ended it before. */
+/** Drops the client's connection, unless the server has ended it already. */
 export function goAway(client: RawClient): void {
   for (const event of client.unanswered) {
     client.counts.perhapsAnswered(client.namespace, event, [
@@ -37,7 +37,10 @@ export const repeated = (bytes: Buffer, totalBytes: number): Buffer =>
 
 // Pipelined requests
 
-/** Sends thousands of requests on one connection, reads the responses or not, and may be gone at any moment. */
+/**
+ * Sends thousands of requests on one connection, reads the responses or not, and may disconnect at any
+ * moment.
+ */
 export const pipeliner: Behavior = async (scenario, _userId, random) => {
   const { server, counts } = scenario;
   const isPolling = random.chance(0.5);
@@ -69,7 +72,10 @@ const settled = (socket: Socket, event: string) =>
 const audienceSize = 8;
 const longName = "n".repeat(115);
 
-/** Is in many rooms with long names, and joins and leaves one that others are in, many times in one write. */
+/**
+ * Is in many rooms with long names, and many times in one write joins and leaves a room that has other
+ * members.
+ */
 export const joinLeaveAmplifier: Behavior = async (scenario, userId, random) => {
   const namespace = random.pick(namespaces);
   const room = scenario.privateRoom(namespace, longName);
@@ -105,7 +111,9 @@ async function move(client: SocketClient, event: "join" | "leave", room: Room): 
   else if (!client.rooms.has(room)) add(client, room);
 }
 
-/** The server has ended it in the midst of its moves: how many of them were made is not known. */
+/**
+ * Accounts for a client that the server ended during its moves: how many of them took effect is not known.
+ */
 async function afterLoss(client: SocketClient, room: Room, audience: SocketClient[]): Promise<void> {
   const { counts, namespace } = client;
   const most = (client.unanswered.length + settings["max-rooms"]) * (audience.length + 1);
@@ -129,16 +137,19 @@ const rawVictim =
   async (scenario, room) => {
     const client = await enter([room], async ([name]) => {
       const engine: EngineClient = scenario[transport]({ version, query: [`room=${name}`] });
-      // The packets behind the handshake may arrive with it.
+      // The packets that follow the handshake may arrive together with it.
       const client = new RawClient(engine, scenario.counts, "/", "");
       await engine.opened;
-      // Without a userId, so that the server gives it one that others hear.
+      // Without a userId, so that the server assigns one, which other members receive.
       return client.connect([], { room: name });
     });
     return { client, sid: transport === "openWebSocket" ? client.engine.sid : "" };
   };
 
-/** Those that use a WebSocket, and those of which only what others hear can be known: no thief can tell its sid. */
+/**
+ * Victims on a WebSocket, whose sid the thief is given, and victims of which it knows only what members
+ * receive.
+ */
 const victims: Victim[] = [
   rawVictim(3, "openWebSocket"),
   rawVictim(4, "openWebSocket"),
@@ -152,8 +163,8 @@ const victims: Victim[] = [
 ];
 
 /**
- * Uses the session of somebody else: by its sid, where the session is a WebSocket, and by everything that is known of
- * its owner in public.
+ * Tries to use another client's session: with its sid, if the session uses a WebSocket, and with every id
+ * that other members receive from its owner.
  */
 export const sidThief: Behavior = async (scenario, userId, random) => {
   const room = scenario.privateRoom("/");
@@ -161,7 +172,8 @@ export const sidThief: Behavior = async (scenario, userId, random) => {
   const known = new Set<string>();
   companion.onMessage = (message: Message) => {
     for (const value of [message.userId, message.id]) known.add(value);
-    if (message.text.includes("stolen")) scenario.counts.problem("somebody talked in a stolen session");
+    if (message.text.includes("stolen"))
+      scenario.counts.problem("a stolen session was used to send a message");
   };
   const { client, sid } = await random.pick(victims)(scenario, room);
   await companion.ask("notice", "settled");

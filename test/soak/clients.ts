@@ -1,13 +1,13 @@
-import type { ErrorCode, Refused } from "../../src/errors.ts";
+import type { ErrorCode, ErrorInfo } from "../../src/errors.ts";
 import type { Message, NamespaceName } from "../../src/protocol.ts";
 import { Deferred, within } from "../support/deferred.ts";
 import type { Closing, EngineClient } from "../support/engine-client.ts";
 import type { ExpectedCounts } from "./expected-counts.ts";
 import type { Room } from "./rooms.ts";
 
-/** The parts of acks that anybody looks at. */
+/** The fields of acks that the soak test reads. */
 export interface Reply {
-  error?: Refused;
+  error?: ErrorInfo;
   members?: number;
   recipients?: number;
 }
@@ -19,9 +19,9 @@ export abstract class Client {
   readonly counts: ExpectedCounts;
   /** The rooms it is in. */
   readonly rooms = new Set<Room>();
-  /** Receives each message, unless it is large. */
+  /** Called with each message, except large ones. */
   onMessage: ((message: Message) => void) | undefined;
-  /** Whether its acks are to be as fast as those of well-behaved clients. */
+  /** Whether the times of its acks count as those of a well-behaved client. */
   isTimed = true;
 
   constructor(counts: ExpectedCounts, namespace: NamespaceName, userId: string) {
@@ -38,7 +38,7 @@ export abstract class Client {
   abstract close(): void;
   protected abstract emit(event: string, args: unknown[]): Promise<unknown>;
 
-  /** Sends an event and resolves with its ack, which is counted by then. */
+  /** Sends an event and resolves with its ack, which has been counted by then. */
   async ask(event: string, ...args: unknown[]): Promise<Reply> {
     const start = performance.now();
     const reply = await within(`the ack of ${event}`, this.emit(event, args));
@@ -46,7 +46,7 @@ export abstract class Client {
     return reply as Reply;
   }
 
-  /** Counts an ack. The text of a reply may be anything: nobody looks at it. */
+  /** Counts an ack. A reply that is not an object may be anything and is not read. */
   protected answered(event: string, ack: unknown): Reply {
     const reply: Reply = typeof ack === "object" && ack !== null ? ack : {};
     this.counts.answered(this.namespace, event, (reply.error?.code as ErrorCode) ?? "ok");
@@ -54,13 +54,13 @@ export abstract class Client {
   }
 }
 
-/** Longer packets are counted and not looked into. */
+/** Longer packets are counted but not parsed. */
 const longestLookedAt = 4_096;
 
-/** A client that speaks Socket.IO by hand, over any Engine.IO client; several may share one. */
+/** A hand-driven Socket.IO client over any Engine.IO client, which several may share. */
 export class RawClient<E extends EngineClient = EngineClient> extends Client {
   readonly engine: E;
-  /** Receives the start of every message, in JSON. */
+  /** Called with the start of every message, in JSON. */
   onRawMessage: ((body: string) => void) | undefined;
   readonly #prefix: string;
   readonly #connected = new Deferred();
@@ -90,7 +90,9 @@ export class RawClient<E extends EngineClient = EngineClient> extends Client {
     return this.#loss !== undefined;
   }
 
-  /** Connects to the namespace; rejects if it is refused. An Engine.IO 3 client has told all in its query. */
+  /**
+   * Connects to the namespace; rejects if refused. An Engine.IO 3 client has sent its handshake in the query.
+   */
   async connect(room: string[], auth: object = { userId: this.userId, room }): Promise<this> {
     if (this.engine.version === 4) this.engine.send(`40${this.#prefix}${JSON.stringify(auth)}`);
     await within("connected!", this.#connected.promise);
@@ -98,12 +100,12 @@ export class RawClient<E extends EngineClient = EngineClient> extends Client {
     return this;
   }
 
-  /** Sends an event whose ack it may not live to see; it counts if it arrives. */
+  /** Sends an event whose ack may never arrive; the ack is counted if it does. */
   tell(event: string, ...args: unknown[]): void {
     this.#send(event, args, true).catch(() => {});
   }
 
-  /** Has this function send an event with this id in any form. @returns its ack */
+  /** Calls `write` to send an event with a new id in any form. @returns its ack */
   send(event: string, write: (id: number) => void): Promise<Reply> {
     if (this.#loss) return Promise.reject(this.#loss);
     const id = this.#nextId++;
@@ -137,7 +139,7 @@ export class RawClient<E extends EngineClient = EngineClient> extends Client {
     );
   }
 
-  /** Takes the packets of its namespace. */
+  /** Handles the packets of its namespace. */
   #receive(packet: string): void {
     const end = packet[2] === "/" ? packet.search(/,|$/) : 2;
     if ((end === 2 ? "/" : packet.slice(2, end)) !== this.namespace) return;
@@ -161,7 +163,7 @@ export class RawClient<E extends EngineClient = EngineClient> extends Client {
     const start = body.indexOf("[");
     const id = Number(body.slice(0, start));
     const request = this.#requests.get(id);
-    if (!request) this.counts.problem("an ack that nobody waits for");
+    if (!request) this.counts.problem("an ack for no event that is waiting for one");
     this.#requests.delete(id);
     request?.reply.resolve(this.answered(request.event, JSON.parse(body.slice(start))[0]));
   }

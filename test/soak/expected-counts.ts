@@ -1,7 +1,7 @@
-import { type Ending, type ErrorCode, endings } from "../../src/errors.ts";
+import { type DisconnectReason, disconnectReasons, type ErrorCode } from "../../src/errors.ts";
 import type { Traffic } from "../support/engine-client.ts";
 
-/** What a counter may show; where clients know exactly, both are the same. */
+/** The values that a counter may show; if the clients know the exact value, both are the same. */
 export interface Range {
   least: number;
   most: number;
@@ -14,7 +14,7 @@ export type Outcome = "ok" | ErrorCode;
 const rootEvents = ["join", "leave", "chat", "notice", "bye", "auth"];
 const known: Record<string, string[]> = { "/": rootEvents, "/chat": [...rootEvents, "msg"] };
 
-/** Bytes that may be on their way to a client, or around packets, when it stops reading. */
+/** Bytes, including those around packets, that may be in transit to a client when it stops reading. */
 const slackBytes = 16_384;
 
 /** Every reason for which a misbehaving connection may be counted as ended. */
@@ -27,13 +27,13 @@ const reasons = [
     "packet too large",
     "ping timeout",
   ],
-  ...["client namespace disconnect", ...Object.keys(endings)],
+  ...["client namespace disconnect", ...Object.keys(disconnectReasons)],
 ];
 
 /** What all clients together have seen, under the names of the server's counters. */
 export class ExpectedCounts implements Traffic {
   readonly series = new Map<string, Range>();
-  /** What must not happen to a client, and how often it did. */
+  /** Things that must not happen to a client, with the number of times that they did. */
   readonly problems = new Map<string, number>();
   /** Copies of messages that clients read. */
   readonly copies: Range = { least: 0, most: 0 };
@@ -78,7 +78,7 @@ export class ExpectedCounts implements Traffic {
     this.#add("refusals_total", { code }, 0, most);
   }
 
-  ended(reason: Ending): void {
+  ended(reason: DisconnectReason): void {
     this.#add("endings_total", { reason });
   }
 

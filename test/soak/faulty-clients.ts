@@ -9,7 +9,7 @@ import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
 import { settings } from "./server-process.ts";
 
 /*
- * Clients that the server must end, each in a private room with a companion that hears of it.
+ * Clients that the server must disconnect, each in a private room with a companion that is notified of it.
  */
 
 interface Pair<C extends Client = SocketClient> {
@@ -41,11 +41,11 @@ const bySocket = (scenario: Scenario, ...who: [NamespaceName, string, Room[]]) =
 async function endForFlood(client: Client, flood: () => unknown): Promise<void> {
   await lose(client, "rate limited", flood);
   client.counts.ended("rate limited");
-  // The refusal that ends it is not acked.
+  // The refused event that ends the connection is not acked.
   client.counts.answered(client.namespace, "notice", "rate_limited");
 }
 
-/** The server ends the client for not reading; or, on a busy machine, for an unanswered ping. */
+/** The server ends the client for not reading or, on a busy machine, for an unanswered ping. */
 async function endForSilence({ scenario: { counts }, client }: Pair<Client>): Promise<void> {
   const start = performance.now();
   await fall(client, () => {});
@@ -58,7 +58,7 @@ async function endForSilence({ scenario: { counts }, client }: Pair<Client>): Pr
 const largeText = "€".repeat(settings["max-text"]);
 const largestBytes = 3 * largeText.length + 1_000;
 
-/** Sends a large message over and over, as fast as it may. @returns how often */
+/** Sends a large message repeatedly, as fast as the server allows. @returns how often */
 async function talkLarge({ companion }: Pair<Client>, isEnough: () => boolean): Promise<number> {
   companion.isTimed = false;
   let sent = 0;
@@ -70,7 +70,7 @@ async function talkLarge({ companion }: Pair<Client>, isEnough: () => boolean): 
   return sent;
 }
 
-/** Does not read while its room is talked to; it may go on to send heartbeats. */
+/** Does not read while its companion sends to the room; it may keep sending heartbeats. */
 export const staller = withCompanion(bySocket, async (pair) => {
   const { scenario, client, random } = pair;
   let isOver = false;
@@ -88,7 +88,9 @@ export const staller = withCompanion(bySocket, async (pair) => {
   client.engine.drop();
 });
 
-/** Takes the answer to its poll and polls no more; whatever is sent then, if only a ping, gets too old. */
+/**
+ * Reads the response to its poll and does not poll again; any packet sent then, even a ping, gets too old.
+ */
 export const silentPoller = withCompanion(
   (scenario, ...who) => scenario.pollingClient(...who),
   async (pair) => {
@@ -99,10 +101,13 @@ export const silentPoller = withCompanion(
   },
 );
 
-/** More than a connection may send at once, and than it may be refused before it is ended. */
+/**
+ * More events than the burst allows, plus more refusals than the server tolerates before it ends a
+ * connection.
+ */
 const floodEvents = 2 * settings["events-burst"] + 200;
 
-/** Sends so much that it is refused, and then ended. */
+/** Sends so many events that the server refuses them and then ends the connection. */
 export const flooder = withCompanion(bySocket, ({ client }) =>
   endForFlood(client, async () => {
     for (let n = 0; n < floodEvents; n++) client.tell("notice", "again");
@@ -110,7 +115,7 @@ export const flooder = withCompanion(bySocket, ({ client }) =>
   }),
 );
 
-/** A socket.io-client that floods, is ended and reconnects. */
+/** A socket.io-client that floods, is disconnected and reconnects. */
 export const returner: Behavior = async ({ counts, server }, userId, random) => {
   const namespace = random.pick<NamespaceName>(["/", "/chat"]);
   const options = { namespace, userId, room: [], transports: ["websocket" as const], reconnection: true };
@@ -124,7 +129,7 @@ export const returner: Behavior = async ({ counts, server }, userId, random) => 
   await bye(client);
 };
 
-/** Reads everything and answers no ping. */
+/** Reads everything but answers no ping. */
 export const mute = withCompanion(bySocket, async ({ client }) => {
   client.engine.isAwake = false;
   await lose(client, "ping timeout", () => within("the end of a mute client", client.engine.closed));
@@ -147,14 +152,14 @@ export const violator = withCompanion(bySocket, async ({ client, random }) => {
   });
 });
 
-/** Polls alone in a room, and aborts a poll that the server is known to hold. */
+/** Polls alone in a room and aborts a poll that the server is known to hold. */
 export const abortingPoller: Behavior = async (scenario, userId) => {
   const client = await scenario.pollingClient("/", userId, [scenario.privateRoom("/")]);
   const pinged = new Promise<void>((resolve) => {
     client.engine.onPing = resolve;
   });
   await within("a ping", pinged);
-  // The next ping is seconds away, and nobody talks: the poll that follows waits.
+  // The next ping is seconds away and nobody sends messages, so the server holds the poll that follows.
   await sleep(500);
   await lose(client, "transport error", () => client.engine.drop());
 };

@@ -11,12 +11,12 @@ import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
 import { settings } from "./server-process.ts";
 
 /*
- * Attackers that send WebSocket frames, or packets, which are expensive to receive.
+ * Attackers that send WebSocket frames or packets that are expensive to receive.
  */
 
 const namespaces: NamespaceName[] = ["/", "/chat"];
 
-/** A client in no room, whose end is not known beforehand. */
+/** Runs an attack by a client in no room; how its connection ends is not known in advance. */
 async function attack(
   scenario: Scenario,
   userId: string,
@@ -28,7 +28,7 @@ async function attack(
   await act(client).finally(() => goAway(client));
 }
 
-/** The block again and again, until so many bytes were sent or the connection has ended. */
+/** Sends the block repeatedly until this many bytes were sent or the connection has ended. */
 async function sendRepeatedly({ engine }: SocketClient, block: Buffer, mostBytes: number): Promise<void> {
   for (let sent = 0; sent < mostBytes && !engine.socket.destroyed; sent += block.length) {
     await Promise.race([engine.write(block), sleep(2_000)]);
@@ -37,7 +37,7 @@ async function sendRepeatedly({ engine }: SocketClient, block: Buffer, mostBytes
 
 // Fragments
 
-/** Sends messages in parts: a valid one, and then more parts than any client would. */
+/** Sends messages in fragments: a valid one, and then more fragments than any client would. */
 export const fragmenter: Behavior = (scenario, userId, random) =>
   attack(scenario, userId, random, async (client) => {
     await within("the ack of a fragmented event", sendFragmented(client, "notice"));
@@ -72,7 +72,7 @@ const floodsOfFragments: ((client: SocketClient) => Promise<unknown>)[] = [
     await client.engine.write(opening);
     await sendRepeatedly(client, repeated(fragment, 64_000), 1_000_000);
   },
-  // Each fragment in another read buffer.
+  // Each fragment in a different read buffer.
   async (client) => {
     await client.engine.write(opening);
     await sendRepeatedly(client, Buffer.concat([fragment, repeated(ping, 64_000)]), 10_000_000);
@@ -95,7 +95,9 @@ const controlFrames = [
   Buffer.concat(fragments(opcodes.text, Buffer.alloc(0), 0, 0)),
 ];
 
-/** Sends frames that are no messages, as fast as the kernel takes them, until the server ends it. */
+/**
+ * Sends frames other than messages as fast as the kernel accepts them, until the server ends the connection.
+ */
 export const ponger: Behavior = (scenario, userId, random) =>
   attack(scenario, userId, random, async (client) => {
     await sendRepeatedly(client, repeated(random.pick(controlFrames), 64_000), 20_000_000);
@@ -134,7 +136,7 @@ export const deepJson: Behavior = (scenario, userId, random) =>
     await postBinary(scenario, userId);
   });
 
-/** Posts thousands of packets in the binary form of Engine.IO 3. */
+/** Posts thousands of packets in the binary format of Engine.IO 3. */
 async function postBinary(scenario: Scenario, userId: string): Promise<void> {
   const engine = scenario.openPolling({ version: 3, query: [`userId=${userId}`] });
   const client = new RawClient(engine, scenario.counts, "/", userId);

@@ -5,7 +5,7 @@ import { Deferred, within } from "../support/deferred.ts";
 import { Client, type Reply } from "./clients.ts";
 import type { ExpectedCounts } from "./expected-counts.ts";
 
-/** How a real client is to connect. */
+/** How a real client connects. */
 export interface RealClientOptions {
   namespace: NamespaceName;
   userId: string;
@@ -17,7 +17,7 @@ export interface RealClientOptions {
 /** A socket.io-client. */
 export class RealClient extends Client {
   readonly socket: Socket;
-  /** The server may not come to read what it sends now. */
+  /** Whether the server might never read what the client sends now. */
   isUncertain = false;
   #disconnected = new Deferred();
   #connected = new Deferred();
@@ -79,7 +79,7 @@ export class RealClient extends Client {
     }
   }
 
-  /** Counts the bytes of its packets; what is around them differs between transports. */
+  /** Counts the bytes of its packets; the bytes around them differ between transports. */
   #countTraffic(): void {
     const { engine } = this.socket.io;
     const bytes = (data: unknown) => (typeof data === "string" ? Buffer.byteLength(data) : 0) + 1;

@@ -25,7 +25,9 @@ export const foreignPoller: Behavior = async ({ counts, server }) => {
   counts.refused("origin_not_allowed");
 };
 
-/** Connects to a namespace with this userId and so many rooms; it is refused with this code, if it has one. */
+/**
+ * Connects with this userId and number of rooms; the server must refuse it, with this code if there is one.
+ */
 const refusal =
   (namespace: string, code: string | undefined, userId: unknown, rooms: number): Behavior =>
   async (scenario) => {
@@ -41,7 +43,7 @@ const refusal =
 
 /** Has an empty userId. */
 export const nameless = refusal("/", "bad_payload", "", 0);
-/** Has a userId that is no string. */
+/** Has a userId that is not a string. */
 export const numbered = refusal("/chat", "bad_payload", 7, 1);
 /** Asks for more rooms than a connection may be in. */
 export const greedy = refusal("/", "too_many_rooms", "greedy", settings["max-rooms"] + 1);

@@ -24,7 +24,7 @@ const tooLarge = "x".repeat(settings["max-text"] + 1);
 
 type Action = (client: Client, random: Random, scenario: Scenario) => Promise<unknown>;
 
-/** Does something with a room that the client is in, or is not; nothing if there is none. */
+/** Acts on a room that the client is in or, if `isIn` is false, not in; does nothing if there is none. */
 const withRoom =
   (isIn: boolean, action: (client: Client, room: Room, random: Random) => Promise<unknown>): Action =>
   async (client, random, scenario) => {
@@ -32,13 +32,13 @@ const withRoom =
     if (rooms.length > 0) await action(client, random.pick(rooms), random);
   };
 
-/** Asks for something that must be refused with this code. */
+/** Sends an event that the server must refuse with this code. */
 async function refused(client: Client, code: ErrorCode, event: string, ...args: unknown[]): Promise<void> {
   const { error } = await client.ask(event, ...args);
-  if (error?.code !== code) throw new Error(`${event} brought ${error?.code ?? "ok"}, not ${code}`);
+  if (error?.code !== code) throw new Error(`${event} returned ${error?.code ?? "ok"}, not ${code}`);
 }
 
-/** What clients do while they are connected, valid and invalid. */
+/** The valid and invalid actions of clients while they are connected. */
 const actions: [weight: number, action: Action][] = [
   [30, (client, random) => chat(client, random.pick(words))],
   [15, withRoom(true, (client, room, random) => chat(client, random.pick(words), room))],
@@ -57,7 +57,7 @@ const actions: [weight: number, action: Action][] = [
   [1, (client) => refused(client, "too_large", "notice", tooLarge)],
 ];
 
-/** Does so many things, at the pace of people. */
+/** Performs this many actions at a human pace. */
 async function act(scenario: Scenario, client: Client, random: Random, count: number): Promise<void> {
   for (let left = count; left > 0 && !scenario.isOver; left--) {
     await random.weighted(actions)(client, random, scenario);
@@ -67,13 +67,13 @@ async function act(scenario: Scenario, client: Client, random: Random, count: nu
 
 const namespaces: NamespaceName[] = ["/", "/", "/chat"];
 
-/** The namespace, name and rooms of a new client: most ask for rooms in their handshake. */
+/** The namespace, userId and rooms of a new client: most name rooms in their handshake. */
 function handshake(scenario: Scenario, userId: string, random: Random): [NamespaceName, string, Room[]] {
   const namespace = random.pick(namespaces);
   return [namespace, userId, random.some(scenario.roomsOf(namespace), random.between(0, 2))];
 }
 
-/** The ways of leaving that every client has. */
+/** The ways in which every client can leave. */
 const exits: ((client: Client) => Promise<void>)[] = [
   bye,
   (client) => lose(client, "client namespace disconnect", () => client.disconnect()),
@@ -85,7 +85,7 @@ async function visit(scenario: Scenario, client: Client, random: Random): Promis
   await random.pick(exits)(client);
 }
 
-/** Uses a WebSocket by hand, pauses at times, and may be gone without a word. */
+/** A hand-driven WebSocket client that sometimes pauses reading and may drop without a close packet. */
 export const talker: Behavior = async (scenario, userId, random) => {
   const client = await scenario.socketClient(...handshake(scenario, userId, random));
   await act(scenario, client, random, random.between(1, 7));
@@ -94,7 +94,7 @@ export const talker: Behavior = async (scenario, userId, random) => {
   await lose(client, "transport close", () => drop(client, random.chance(0.3)));
 };
 
-/** Reads nothing for so short a time that it is not too late. */
+/** Stops reading for a time too short to be disconnected for it. */
 async function pause(scenario: Scenario, { engine }: SocketClient, random: Random): Promise<void> {
   engine.pause();
   await scenario.pause(random.between(200, 800));
@@ -109,7 +109,7 @@ function drop(client: SocketClient, isSending: boolean): void {
   client.engine.drop();
 }
 
-/** Is on both namespaces over one connection. */
+/** Uses both namespaces over one connection. */
 export const commuter: Behavior = async (scenario, userId, random) => {
   const engine = await scenario.openWebSocket().opened;
   const connect = (namespace: NamespaceName) =>
@@ -123,7 +123,7 @@ export const commuter: Behavior = async (scenario, userId, random) => {
   else await lose(root, "transport close", drop);
 };
 
-/** Polls by hand. */
+/** A hand-driven polling client. */
 export const poller: Behavior = async (scenario, userId, random) =>
   visit(scenario, await scenario.pollingClient(...handshake(scenario, userId, random)), random);
 
@@ -135,7 +135,7 @@ export const realClient: Behavior = async (scenario, userId, random) =>
 export const realPoller: Behavior = async (scenario, userId, random) =>
   visit(scenario, await scenario.realClient(...handshake(scenario, userId, random), "polling"), random);
 
-/** A socket.io-client that begins with polling and upgrades. */
+/** A socket.io-client that starts with polling and upgrades. */
 export const upgrader: Behavior = async (scenario, userId, random) => {
   const client = await scenario.realClient(...handshake(scenario, userId, random), "polling", "websocket");
   await client.upgraded();
@@ -146,8 +146,8 @@ const slowBytesPerSecond = 300_000;
 const slowTextChars = 20_000;
 
 /**
- * Reads all the time, but slower than its busy room is talked to: the senders may be held back, but the reader hears
- * everything, once and in order.
+ * Reads continuously, but more slowly than others send to its room. The server may throttle the senders, but
+ * the reader must receive every message once and in order.
  */
 export const slowReader: Behavior = async (scenario, userId, random) => {
   const namespace = random.pick(namespaces);

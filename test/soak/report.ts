@@ -1,7 +1,7 @@
 import type { ExpectedCounts, Range } from "./expected-counts.ts";
 import { type Samples, settings, total, type Usage } from "./server-process.ts";
 
-/** One comparison: what the server counts, and what its clients have seen. */
+/** One comparison of a counter of the server with what its clients have seen. */
 export interface Row {
   counter: string;
   server: number;
@@ -19,11 +19,13 @@ const counters = [
   ],
   ...["received_bytes_total", "sent_bytes_total"],
 ].map((name) => `roomcast_${name}`);
-const gauges = ["connections", "sessions", "rooms", "outbox_bytes", "outbox_worst_bytes"];
+const gauges = ["connections", "sessions", "rooms", "send_queue_bytes", "send_queue_worst_bytes"];
 
 const exactly = (count: number): Range => ({ least: count, most: count });
 
-/** Compares everything that the server counts with what its clients have seen, once these have gone. */
+/**
+ * Compares all counters of the server with what its clients have seen, once the clients have disconnected.
+ */
 export function compare(counts: ExpectedCounts, server: Samples): Row[] {
   const isCompared = (key: string) => counters.includes(key.replace(/\{.*/, ""));
   const keys = new Set([...server.keys(), ...counts.series.keys()].filter(isCompared));
@@ -33,17 +35,17 @@ export function compare(counts: ExpectedCounts, server: Samples): Row[] {
     clients: counts.series.get(counter) ?? exactly(0),
   }));
   const disconnects = ["/", "/chat"].map((namespace) => ({
-    counter: `disconnects of ${namespace}, beside its connects`,
+    counter: `disconnects of ${namespace}, compared with its connects`,
     server: total(server, "roomcast_disconnects_total", `namespace="${namespace}"`),
     clients: exactly(total(server, "roomcast_connects_total", `namespace="${namespace}"`)),
   }));
   const handled = {
-    counter: "roomcast_handler_seconds_count, beside the events",
+    counter: "roomcast_handler_seconds_count, compared with the events",
     server: total(server, "roomcast_handler_seconds_count"),
     clients: exactly(total(server, "roomcast_events_total")),
   };
   const copies = {
-    counter: "deliveries, beside the copies that were read",
+    counter: "deliveries, compared with the copies that were read",
     server: total(server, "roomcast_deliveries_total"),
     clients: counts.copies,
   };
@@ -55,13 +57,13 @@ export function compare(counts: ExpectedCounts, server: Samples): Row[] {
   return [...counted, ...disconnects, handled, copies, ...left].filter(isCounted);
 }
 
-/** What may happen to a misbehaving client and did not is no row of its own. */
+/** Leaves out rows for events that could have happened to a misbehaving client but did not. */
 const isCounted = ({ counter, server, clients }: Row) =>
   !counter.includes("{") || server > 0 || clients.least > 0;
 
 const agrees = ({ server, clients }: Row) => server >= clients.least && server <= clients.most;
 
-/** What is wrong, in words; empty if everything agrees. */
+/** The discrepancies and problems in words; empty if everything agrees. */
 export function discrepancies(rows: readonly Row[], counts: ExpectedCounts): string[] {
   return [
     ...rows
@@ -85,7 +87,7 @@ export function table(rows: readonly Row[]): string {
   return ["| counter | server | clients | verdict |", "|---|--:|--:|---|", ...lines].join("\n");
 }
 
-/** How long the events of well-behaved clients took to be acked. */
+/** A summary of how long the events of well-behaved clients took to be acked. */
 export function ackTimes({ ackTimes }: ExpectedCounts): string {
   const sorted = Float64Array.from(ackTimes).sort();
   const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(1);
@@ -95,9 +97,10 @@ export function ackTimes({ ackTimes }: ExpectedCounts): string {
 /** The share by which resident memory may differ at the end. */
 const tolerance = 0.1;
 
-const mostResident = ({ resident }: Usage) => resident + settings["memory-max"];
+const mostResident = ({ resident }: Usage) =>
+  resident + settings["memory-max"] + settings["inbound-memory-max"];
 
-/** What is wrong with memory and descriptors between two measurements, in words. */
+/** The leaks of memory and descriptors between two measurements, in words. */
 export function leaks(start: Usage, end: Usage, peak: number, descriptors: number): string[] {
   const found: string[] = [];
   if (Math.abs(end.resident / start.resident - 1) > tolerance) {
@@ -112,7 +115,7 @@ export function leaks(start: Usage, end: Usage, peak: number, descriptors: numbe
   return found;
 }
 
-/** Two measurements side by side, a line for each figure. */
+/** Two measurements side by side, one line per figure. */
 export function usage(start: Usage, end: Usage, peak: number, descriptors: number): string {
   const change = (which: "resident" | "heap" | "external") => {
     const percent = (100 * (end[which] / start[which] - 1)).toFixed(1);

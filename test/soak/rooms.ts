@@ -2,12 +2,13 @@ import type { Message, NamespaceName } from "../../src/protocol.ts";
 import { Deferred, within } from "../support/deferred.ts";
 import type { Client, Reply } from "./clients.ts";
 
-/** Copies that may be on their way to a client that goes. */
+/** Copies that may be in transit to a client that leaves. */
 const slackCopies = 50;
 
 /**
- * A room as its clients know it. A client that joins or leaves locks it meanwhile, so that its size, and so the number
- * of copies that are sent, is known at each step. An observer is in it before the others, and hears who was lost.
+ * A room as its clients know it. A client locks it while it joins or leaves, so that the size of the room,
+ * and with it the number of copies sent, is known at each step. An observer joins first and is notified of
+ * lost members.
  */
 export class Room {
   readonly namespace: NamespaceName;
@@ -22,7 +23,7 @@ export class Room {
     this.name = name;
   }
 
-  /** From now on this client, which is in the room, reports who was lost. */
+  /** Makes this client, which is in the room, report lost members from now on. */
   observeBy(client: Client): void {
     this.#isObserved = true;
     client.onMessage = ({ text, userId, room }: Message) => {
@@ -30,14 +31,14 @@ export class Room {
     };
   }
 
-  /** Resolves when the observer has heard that this user was lost; at once if nobody is there to hear it. */
+  /** Resolves when the observer was notified that this user was lost; at once if no observer is left. */
   async lost(userId: string): Promise<void> {
     try {
       if (!this.#isObserved || this.size <= 1) return;
       const kind = userId.replace(/\d+$/, "");
-      await within(`the observer to hear that a ${kind} was lost`, this.#loss(userId).promise);
+      await within(`the observer to be notified that a ${kind} was lost`, this.#loss(userId).promise);
     } catch (error) {
-      // An observer that hears nothing would be waited for again by each client that goes.
+      // Otherwise each client that leaves would wait for the silent observer again.
       this.#isObserved = false;
       throw error;
     } finally {
@@ -45,7 +46,7 @@ export class Room {
     }
   }
 
-  /** Waits until nobody else has it locked. @returns unlocks it */
+  /** Waits until nobody else has locked the room. @returns a function that unlocks it */
   async lock(): Promise<() => void> {
     const before = this.#unlocked;
     const mine = new Deferred();
@@ -61,7 +62,7 @@ export class Room {
   }
 }
 
-/** Locks rooms while something is done; always in one order, so that no two wait for each other. */
+/** Locks rooms during an action, always in the same order to avoid deadlocks. */
 export async function locked<T>(rooms: Iterable<Room>, action: () => Promise<T>): Promise<T> {
   const key = ({ namespace, name }: Room) => `${namespace} ${name}`;
   const unlocks: (() => void)[] = [];
@@ -74,7 +75,7 @@ export async function locked<T>(rooms: Iterable<Room>, action: () => Promise<T>)
   }
 }
 
-/** Connects a client with these rooms in its handshake; each of them hears of it. */
+/** Connects a client with these rooms in its handshake; each of them is notified. */
 export function enter<C extends Client>(
   rooms: readonly Room[],
   connect: (names: string[]) => Promise<C>,
@@ -86,7 +87,7 @@ export function enter<C extends Client>(
   });
 }
 
-/** Joins a room, which hears of it unless the client is in it already. */
+/** Joins a room, which is notified unless the client is in it already. */
 export function join(client: Client, room: Room): Promise<void> {
   return locked([room], async () => {
     const reply = await client.ask("join", room.name);
@@ -96,7 +97,7 @@ export function join(client: Client, room: Room): Promise<void> {
   });
 }
 
-/** Leaves a room; the remaining members hear of it. */
+/** Leaves a room; the remaining members are notified. */
 export function leave(client: Client, room: Room): Promise<void> {
   return locked([room], async () => {
     const reply = await client.ask("leave", room.name);
@@ -113,29 +114,29 @@ export async function chat(client: Client, text: string, room?: Room): Promise<R
   return reply;
 }
 
-/** Says bye, is disconnected and closes. */
+/** Sends bye, waits for the disconnect and closes the connection. */
 export async function bye(client: Client): Promise<void> {
   await sayBye(client);
   client.close();
 }
 
-/** Says bye and is disconnected from its namespace; the connection stays. */
+/** Sends bye and waits for the disconnect from the namespace; the connection stays open. */
 export function sayBye(client: Client): Promise<void> {
   return locked(client.rooms, async () => {
     mustSucceed(await client.ask("bye"));
-    await within("the end after a bye", client.disconnected);
+    await within("the disconnect after a bye", client.disconnected);
     removeFromAll(client);
     client.counts.disconnected(client.namespace, "bye");
   });
 }
 
-/** Is lost by this action, for which the server gives this reason. */
+/** Loses the client by this action, which the server counts under this reason. */
 export async function lose(client: Client, reason: string, action: () => unknown): Promise<void> {
   await fall(client, action);
   client.counts.disconnected(client.namespace, reason);
 }
 
-/** Is lost by this action, for whatever reason; each of its rooms hears of that. */
+/** Loses the client by this action, for any reason; each of its rooms is notified. */
 export function fall(client: Client, action: () => unknown): Promise<void> {
   return locked(client.rooms, async () => {
     await action();
@@ -163,7 +164,7 @@ function mustSucceed({ error }: Reply): void {
   if (error) throw new Error(`${error.code}: ${error.message}`);
 }
 
-/** The members of a room, as the server counts them, are those that its clients know of. */
+/** Fails unless the server counts as many members in a room as its clients do. */
 function mustCount(room: Room, { members }: Reply): void {
   if (members === room.size) return;
   throw new Error(`a room has ${members} members for the server, and ${room.size} for its clients`);

@@ -16,12 +16,12 @@ import * as regular from "./regular-clients.ts";
 import { bye, enter, Room } from "./rooms.ts";
 import type { ServerProcess } from "./server-process.ts";
 
-/** A client by hand over a WebSocket. */
+/** A hand-driven client over a WebSocket. */
 export type SocketClient = RawClient<WebSocketClient>;
-/** A client by hand over long-polling. */
+/** A hand-driven client over long-polling. */
 export type Poller = RawClient<PollingClient>;
 
-/** What a client does from its start to its end. */
+/** What a client does from connecting to disconnecting. */
 export type Behavior = (scenario: Scenario, userId: string, random: Random) => Promise<void>;
 
 const weights: [Record<string, Behavior>, Record<string, number>][] = [
@@ -41,33 +41,35 @@ const weights: [Record<string, Behavior>, Record<string, number>][] = [
   [frameAttackers as never, { fragmenter: 2, ponger: 1, deepJson: 1 }],
 ];
 
-/** Every kind of client, and how often it is chosen. */
+/** Every kind of client and how often it is chosen. */
 const kinds = weights.flatMap(([behaviors, chances]) =>
   Object.entries(chances).map(([name, weight]) => ({ name, weight, behave: behaviors[name] as Behavior })),
 );
 
-/** How many clients run, how long, and what their choices are drawn from. */
+/** How many clients run and for how long, and the seed of their choices. */
 export interface Run {
   clients: number;
   seconds: number;
   seed: number;
-  /** The only kinds of clients that run, by name; all of them if left out. */
+  /** The names of the kinds of clients that run; all of them by default. */
   only?: string[];
-  /** Kinds of clients that do not run. */
+  /** The names of the kinds of clients that do not run. */
   except?: string[];
 }
 
-/** So many different problems end a run early: more would say nothing new. */
+/** A run ends early after this many different problems: more would add nothing new. */
 const enoughProblems = 20;
 
-/** Pause between the first clients: a machine too busy would end clients that do read. */
+/**
+ * Pause between the first clients: on a machine that is too busy, clients that do read would be disconnected.
+ */
 const betweenStartsMs = 20;
 
-/** One run of all kinds of clients against a server: its rooms, and how clients connect. */
+/** One run of all kinds of clients against a server: its rooms and the means to connect clients. */
 export class Scenario {
   readonly server: ServerProcess;
   readonly counts: ExpectedCounts;
-  /** Each has an observer during the run. */
+  /** Each of these rooms has an observer during the run. */
   readonly rooms: readonly Room[];
   readonly #run: Run;
   readonly #kinds: typeof kinds;
@@ -86,7 +88,9 @@ export class Scenario {
     setMaxListeners(0, this.#end.signal);
   }
 
-  /** Each client behaves in one way after the other until the time is up. Resolves when all have gone. */
+  /**
+   * Each client runs one behaviour after another until the time is up. Resolves when all have disconnected.
+   */
   async play(): Promise<void> {
     const observers = await Promise.all(this.rooms.map((room, n) => this.#observe(room, n)));
     setTimeout(() => this.#end.abort(), this.#run.seconds * 1_000);
@@ -102,12 +106,12 @@ export class Scenario {
     await Promise.all(leaving);
   }
 
-  /** Nothing new begins any more; what has begun is completed. */
+  /** Whether the time is up: no new action begins, but those in progress complete. */
   get isOver(): boolean {
     return this.#end.signal.aborted;
   }
 
-  /** Waits so long, or until the time is up. */
+  /** Waits this long, or until the time is up. */
   async pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#end.signal }).catch(() => {});
   }
@@ -160,7 +164,7 @@ export class Scenario {
     return client;
   }
 
-  /** Begins with one of each kind, so that a short run has them all. */
+  /** The clients begin with one of each kind, so that a short run includes them all. */
   async #playClient(n: number, random: Random): Promise<void> {
     let kind = this.#kinds[n % this.#kinds.length];
     while (!this.isOver) {

@@ -10,15 +10,17 @@ import { freePort } from "../support/proxy.ts";
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /**
- * Bounds so low that the clients meet them all the time. A silent client exceeds `outbox-age` before `ping-timeout`,
- * so that it is known which of the two ends it. A handshake may wait long for its room to be free.
+ * Limits so low that the clients reach them all the time. A silent client exceeds `send-queue-age` before
+ * `ping-timeout`, so that it is known which of the two ends it. The handshake timeout is long because a
+ * handshake may wait for a locked room.
  */
 export const settings = {
   "events-per-second": 50,
   "events-burst": 100,
-  "outbox-max": 200_000,
-  "outbox-age": 5_000,
+  "send-queue-max": 200_000,
+  "send-queue-age": 5_000,
   "memory-max": 256_000_000,
+  "inbound-memory-max": 128_000_000,
   "ping-interval": 3_000,
   "ping-timeout": 15_000,
   "handshake-timeout": 120_000,
@@ -39,7 +41,7 @@ export function total(samples: Samples, name: string, label = ""): number {
   return sum;
 }
 
-/** The command in a process of its own. */
+/** The command in its own process. */
 export class ServerProcess {
   readonly url: string;
   readonly #operationsUrl: string;
@@ -66,7 +68,9 @@ export class ServerProcess {
     }
   }
 
-  /** Resolves when it answers. It logs warnings only and so does not print its port: it is given one. */
+  /**
+   * Resolves when the server responds. It logs only warnings and so does not print its port: it is given one.
+   */
   static async start(): Promise<ServerProcess> {
     const server = new ServerProcess(await freePort(), await freePort(), await freePort());
     while (!(await server.#answers())) {
@@ -80,7 +84,7 @@ export class ServerProcess {
     return scrape(this.#operationsUrl);
   }
 
-  /** Runs a full garbage collection, which V8 may put off for long after the last client has gone. */
+  /** Runs a full garbage collection, which V8 may delay long after the last client has disconnected. */
   async collectGarbage(): Promise<void> {
     const list = await fetch(`http://127.0.0.1:${this.#inspectorPort}/json/list`);
     const [{ webSocketDebuggerUrl }] = (await list.json()) as [{ webSocketDebuggerUrl: string }];
@@ -91,7 +95,7 @@ export class ServerProcess {
     inspector.terminate();
   }
 
-  /** Resident memory now and at its peak, in bytes, as the operating system counts it; NaN without /proc. */
+  /** The current and the peak resident memory in bytes; NaN without /proc. */
   get memory(): { resident: number; peak: number } {
     const path = `/proc/${this.#process.pid}/status`;
     const status = existsSync(path) ? readFileSync(path, "utf8") : "";
@@ -99,13 +103,13 @@ export class ServerProcess {
     return { resident: bytes("VmRSS"), peak: bytes("VmHWM") };
   }
 
-  /** How many file descriptors the process has open; NaN without /proc. */
+  /** The number of open file descriptors; NaN without /proc. */
   get descriptors(): number {
     const path = `/proc/${this.#process.pid}/fd`;
     return existsSync(path) ? readdirSync(path).length : Number.NaN;
   }
 
-  /** Errors that it logged, and everything it wrote that is no log line. */
+  /** Errors that the server logged, and all output that is not a log line. */
   get faults(): string[] {
     const isFault = (line: string) => line !== "" && !/"level":[1-4]0,|^Debugger |^For help, see/.test(line);
     return this.#output
@@ -114,7 +118,7 @@ export class ServerProcess {
       .map((line) => `the server logged: ${line}`);
   }
 
-  /** Asks it to stop. @returns its exit code, null if it had to be killed */
+  /** Stops the server with SIGTERM. @returns its exit code, null if it had to be killed */
   async stop(): Promise<number | null> {
     if (this.#process.exitCode !== null) return this.#process.exitCode;
     const late = setTimeout(() => this.#process.kill("SIGKILL"), 10_000);
@@ -134,7 +138,7 @@ export class ServerProcess {
   }
 }
 
-/** What a server without clients uses: memory in bytes, and file descriptors. */
+/** The resources of a server without clients: memory in bytes, and file descriptors. */
 export interface Usage {
   resident: number;
   heap: number;
@@ -142,10 +146,15 @@ export interface Usage {
   descriptors: number;
 }
 
-/** The longest that sessions outlive their clients: a polling session ends with its last unanswered ping. */
+/**
+ * The longest time that sessions outlive their clients: a polling session ends with its last unanswered ping.
+ */
 const longestMs = 20_000;
 
-/** Waits until the server has no session left, and no more file descriptors than before; or for very long. */
+/**
+ * Waits until the server has no sessions and no more file descriptors than before, but no longer than
+ * `longestMs`.
+ */
 export async function quiet(server: ServerProcess, descriptors: number): Promise<void> {
   const isBusy = async () =>
     total(await server.scrape(), "roomcast_sessions") > 0 || server.descriptors > descriptors;
@@ -153,8 +162,8 @@ export async function quiet(server: ServerProcess, descriptors: number): Promise
 }
 
 /**
- * Measures a server that its clients have left, after a rest and without garbage. Each figure is the least of some
- * seconds, since pages return to the operating system one by one.
+ * Measures a server without clients, after a rest and a garbage collection. Each figure is the minimum over
+ * several seconds, because pages return to the operating system gradually.
  */
 export async function measure(
   server: ServerProcess,

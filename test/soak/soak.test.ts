@@ -7,10 +7,10 @@ import { Scenario } from "./scenario.ts";
 import { quiet, ServerProcess } from "./server-process.ts";
 
 /*
- * A short soak. Memory is measured in the long one only: `npm run soak`.
+ * A short soak test. Only the long one, `npm run soak`, measures memory.
  */
 
-test("serves every well-behaved client among all kinds of others, counts right, and keeps nothing open", {
+test("serves every well-behaved client among all kinds of others, counts correctly and leaves nothing open", {
   skip: skipWithoutSignals,
 }, async (t) => {
   const server = await ServerProcess.start();
@@ -22,7 +22,7 @@ test("serves every well-behaved client among all kinds of others, counts right, 
   const left = server.descriptors;
   const rows = compare(counts, await server.scrape());
   assert.deepEqual([...discrepancies(rows, counts), ...server.faults], [], table(rows));
-  if (Number.isNaN(left)) t.diagnostic("Skipping the count of open file descriptors: there is no /proc here");
+  if (Number.isNaN(left)) t.diagnostic("Skipping the count of open file descriptors: /proc is not available");
   else assert.ok(left <= descriptors, `${left} descriptors, ${descriptors} at the start`);
   assert.equal(await server.stop(), 0);
 });

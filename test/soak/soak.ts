@@ -5,8 +5,9 @@ import { Scenario } from "./scenario.ts";
 import { measure, ServerProcess, total } from "./server-process.ts";
 
 /*
- * `npm run soak`: the command in a process of its own under all kinds of clients and attackers for a long time. At the
- * end the server's counters must be what its clients have seen, and its memory and file descriptors must be back.
+ * `npm run soak`: runs the command in its own process with all kinds of clients and attackers for a long
+ * time. At the end the server's counters must match what its clients have seen, and its memory and file
+ * descriptors must be back to where they were.
  */
 
 const { values } = parseArgs({
@@ -14,7 +15,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "600" },
     clients: { type: "string", default: "500" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    /** Names of kinds of clients, with commas between them. */
+    /** Comma-separated names of kinds of clients. */
     only: { type: "string" },
   },
 });
@@ -41,10 +42,10 @@ const { peak } = server.memory;
 const rows = compare(counts, await server.scrape());
 const found = [...discrepancies(rows, counts), ...leaks(start, end, peak, descriptors), ...server.faults];
 const code = await server.stop();
-if (code !== 0) found.push(`the server exited with ${code} when it was asked to stop`);
+if (code !== 0) found.push(`the server exited with ${code} on SIGTERM`);
 console.log([table(rows), usage(start, end, peak, descriptors), ackTimes(counts)].join("\n"));
 console.log(
-  found.length === 0 ? `All agrees; --seed ${seed}` : `--seed ${seed} found:\n- ${found.join("\n- ")}`,
+  found.length === 0 ? `Everything agrees; --seed ${seed}` : `--seed ${seed} found:\n- ${found.join("\n- ")}`,
 );
 process.exit(found.length === 0 ? 0 : 1);
 

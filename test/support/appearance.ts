@@ -4,14 +4,14 @@ import { createRequire } from "node:module";
 import type { BrowserContextOptions, Page } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-/** The windows in which every page must look right. */
+/** The colour schemes and window sizes in which every page is checked. */
 export const looks: Record<string, BrowserContextOptions> = {
   light: { colorScheme: "light", viewport: { width: 1200, height: 720 } },
   dark: { colorScheme: "dark", viewport: { width: 1200, height: 720 } },
   "on a phone": { colorScheme: "light", viewport: { width: 320, height: 640 } },
 };
 
-/** Fails unless axe finds nothing wrong with the page. */
+/** Fails if axe finds violations on the page. */
 export async function accessible(page: Page, state: string): Promise<void> {
   // Evaluated through the debugger, which the page's Content-Security-Policy does not block.
   await page.evaluate(axe);

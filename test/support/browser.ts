@@ -2,9 +2,9 @@ import { after, before } from "node:test";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /**
- * A Chromium for all tests of the suite that calls this.
+ * Launches a Chromium for all tests of the calling suite.
  *
- * @returns opens a page in a profile of its own
+ * @returns a function that opens a page in a new browser context
  */
 export function useBrowser(): (options?: BrowserContextOptions) => Promise<Page> {
   let browser: Browser;

@@ -1,30 +1,43 @@
 import type { TestContext } from "node:test";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import type { ChatEvents, Message, ServerEvents } from "../../src/protocol.ts";
+import { InProcessClient } from "./in-process.ts";
 
 export type Client = Socket<ServerEvents, ChatEvents>;
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
 
-/** A client that has not connected yet, on a connection of its own that ends with the test. */
+let clients = 0;
+
+/**
+ * `GATEWAY=in-process` runs a suite over the in-process gateway, `GATEWAY=mixed` every second client of it.
+ */
+function isInProcess(): boolean {
+  const { GATEWAY } = process.env;
+  return GATEWAY === "in-process" || (GATEWAY === "mixed" && ++clients % 2 === 0);
+}
+
+/** Creates a client on its own connection, which is not yet open and is closed when the test ends. */
 export function client(t: TestContext, url: string, options: ClientOptions = {}): Client {
-  const socket: Client = io(url, { forceNew: true, transports: ["websocket"], ...options });
+  const socket: Client = isInProcess()
+    ? (new InProcessClient(url, options as object) as never)
+    : io(url, { forceNew: true, transports: ["websocket"], ...options });
   t.after(() => socket.disconnect());
   return socket;
 }
 
-/** A client that is connected and keeps what it hears. */
+/** Connects a client that records the messages it receives. */
 export async function connect(t: TestContext, url: string, options: ClientOptions = {}): Promise<Member> {
   const member = new Member(client(t, url, options));
   await member.hears("connected!");
   return member;
 }
 
-/** A client in a room under a name. */
+/** Connects a client with this userId to this room. */
 export function enter(t: TestContext, url: string, userId: string, room: string): Promise<Member> {
   return connect(t, url, { query: { userId, room } });
 }
 
-/** A client and all that it has heard. */
+/** A client and all messages that it has received. */
 export class Member {
   readonly socket: Client;
   readonly messages: Message[] = [];
@@ -42,7 +55,7 @@ export class Member {
     return this.messages.map(({ text }) => text);
   }
 
-  /** Resolves with the first message of this text, heard already or yet to come. */
+  /** Resolves with the first message with this text, whether it has arrived already or arrives later. */
   hears(text: string): Promise<Message> {
     return new Promise((resolve) => {
       const look = () => {
@@ -56,8 +69,8 @@ export class Member {
     });
   }
 
-  /** Sends an event and resolves with its ack. Arguments are untyped: tests send wrong ones too. */
-  // biome-ignore lint/suspicious/noExplicitAny: a reply is whatever the server sent
+  /** Sends an event and resolves with its ack. Arguments are untyped, because tests send invalid ones too. */
+  // biome-ignore lint/suspicious/noExplicitAny: the server may reply with any value
   ask(event: string, ...args: unknown[]): Promise<any> {
     return this.socket.emitWithAck(event as never, ...(args as never));
   }
@@ -67,19 +80,19 @@ export class Member {
     (this.socket as Socket).emit(event, ...args);
   }
 
-  /** Resolves when all that the server had sent it has arrived, which a roundtrip in order ensures. */
+  /** Resolves when everything the server has sent so far has arrived, which an ordered round trip ensures. */
   async settled(): Promise<void> {
     await this.ask("notice", "settled");
   }
 }
 
 interface Emitter {
-  // biome-ignore lint/suspicious/noExplicitAny: every generation of client types its events in its own way
+  // biome-ignore lint/suspicious/noExplicitAny: each generation of clients types its events differently
   once(event: any, listener: any): unknown;
 }
 
-/** Resolves with the arguments of the next such event, of a client of any generation. */
-// biome-ignore lint/suspicious/noExplicitAny: an event's arguments are whatever was sent
+/** Resolves with the arguments of the next event of this name, for a client of any generation. */
+// biome-ignore lint/suspicious/noExplicitAny: an event may have any arguments
 export function next(emitter: Emitter, event: string): Promise<any[]> {
   return new Promise((resolve) => emitter.once(event, (...args: unknown[]) => resolve(args)));
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
-/** The command in a process of its own, and what it has printed. */
+/** The command in its own process, and its output so far. */
 export class Command {
   stdout = "";
   stderr = "";
@@ -23,13 +23,13 @@ export class Command {
     });
   }
 
-  /** Resolves with the exit code, once all is printed. */
+  /** Resolves with the exit code once all output has arrived. */
   async exit(): Promise<number | null> {
     const [code] = await this.#exit;
     return code as number | null;
   }
 
-  /** Resolves with the address that a start tells one to open. */
+  /** Resolves with the address that the command prints when it is ready. */
   async ready(): Promise<string> {
     for (;;) {
       const address = this.stdout.match(/open (https?:\/\/[^\s"]+)/)?.[1];

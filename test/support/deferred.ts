@@ -1,4 +1,4 @@
-/** A promise, and the means to settle it. */
+/** A promise with the functions that settle it. */
 export class Deferred<T = void> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
@@ -9,18 +9,18 @@ export class Deferred<T = void> {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // A rejection that nobody waits for is not an error.
+    // A rejection that nothing awaits is not an error.
     this.promise.catch(() => {});
   }
 }
 
 const patienceMs = 30_000;
 
-/** What was promised, or an error that names it when that takes longer than half a minute. */
+/** Awaits a promise; rejects with an error that names it if that takes longer than 30 seconds. */
 export async function within<T>(what: string, promised: Promise<T>): Promise<T> {
   let late: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patienceMs);
+    late = setTimeout(() => reject(new Error(`timed out waiting for ${what}`)), patienceMs);
   });
   try {
     return await Promise.race([promised, timeout]);

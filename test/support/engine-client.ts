@@ -1,7 +1,7 @@
 import { Deferred } from "./deferred.ts";
 import type { Version } from "./http.ts";
 
-/** How a connection ended, as its client saw it (RFC 6455, 7.1.5 and 7.1.6). */
+/** How a connection ended, as seen by its client (RFC 6455, 7.1.5 and 7.1.6). */
 export interface Closing {
   code: number;
   reason: string;
@@ -10,7 +10,7 @@ export interface Closing {
 /** Receives how many bytes a client has read and sent, counted as the server counts them. */
 export interface Traffic {
   read(bytes: number, uncertain?: number): void;
-  /** @param uncertain of these bytes, those that the server may not have read */
+  /** @param uncertain how many of these bytes the server may not have read */
   wrote(bytes: number, uncertain?: number): void;
   /** The client will not read everything that was sent to it. */
   unread(): void;
@@ -18,26 +18,26 @@ export interface Traffic {
 
 export interface EngineOptions {
   version?: Version;
-  /** Query parameters beside Engine.IO's own, such as `room=lobby`. */
+  /** Query parameters in addition to Engine.IO's own, such as `room=lobby`. */
   query?: string[];
   headers?: Record<string, string>;
-  /** Joins the session with this id by an upgrade, instead of opening one. */
+  /** Upgrades the session with this id instead of opening a new one. */
   sid?: string;
-  /** Of longer packets only so much is read. */
+  /** The client reads at most this many bytes of each packet and skips the rest. */
   keptBytes?: number;
   traffic?: Traffic;
 }
 
 const uncounted: Traffic = { read() {}, wrote() {}, unread() {} };
 
-/** An Engine.IO session by hand: it sends what it is told to, right or wrong, and answers heartbeats. */
+/** A hand-driven Engine.IO session: it sends any packets, valid or not, and answers heartbeats. */
 export abstract class EngineClient {
   readonly version: Version;
   readonly traffic: Traffic;
   sid = "";
-  /** Whether it keeps the session alive. */
+  /** Whether the client keeps the session alive. */
   isAwake = true;
-  /** Receives each packet of the server's. */
+  /** Called with each packet from the server. */
   onPacket: (packet: string) => void = () => {};
   onPing: () => void = () => {};
   readonly #opened = new Deferred();
@@ -54,15 +54,15 @@ export abstract class EngineClient {
     return this.#opened.promise.then(() => this);
   }
 
-  /** Resolves when the connection has ended, whoever ended it. */
+  /** Resolves when the connection has ended, whichever side ended it. */
   get closed(): Promise<Closing> {
     return this.#closed.promise;
   }
 
-  /** @param isUncertain the server may not come to read it */
+  /** @param isUncertain whether the server might never read the packet */
   abstract send(packet: string, isUncertain?: boolean): void;
   abstract close(): void;
-  /** Goes away without a word. */
+  /** Drops the connection without a close packet. */
   abstract drop(): void;
 
   protected receive(packet: string): void {
@@ -77,7 +77,7 @@ export abstract class EngineClient {
     this.#closed.resolve(closing);
   }
 
-  /** From Engine.IO 4 on the server sends the pings, before that the client. */
+  /** Since Engine.IO 4 the server sends the pings; before, the client did. */
   #open({ sid, pingInterval }: { sid: string; pingInterval: number }): void {
     this.sid = sid;
     this.#opened.resolve();

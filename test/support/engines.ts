@@ -3,22 +3,22 @@ import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { Server } from "socket.io";
 import { readOptions } from "../../src/config/read.ts";
-import { mount } from "../../src/socketio/mount.ts";
-import { fast } from "../../src/socketio/server.ts";
+import { mount } from "../../src/engineio/mount.ts";
+import { createServer as createSocketIO } from "../../src/socketio/server.ts";
 
 const options = readOptions({});
 
-function outbox(http: HttpServer): Server {
-  const { io, engine } = fast(options, () => {});
+function fast(http: HttpServer): Server {
+  const { io, engine } = createSocketIO(options, () => {});
   mount(engine, http, "/socket.io/", () => undefined);
   return io as never;
 }
 
-/** Socket.IO as it comes, attached as it comes. */
+/** Stock Socket.IO, attached as its documentation describes. */
 const stock = (http: HttpServer): Server => new Server(http, { allowEIO3: true });
 
-/** Both ways a Socket.IO server of an application's own may write. */
-export const engines = { outbox, stock };
+/** roomcast's engine and the stock one, for the Socket.IO server of an application. */
+export const engines = { fast, stock };
 
 /** A Socket.IO server without roomcast's namespaces, closed when the test ends. */
 export async function startEngine(

@@ -1,7 +1,7 @@
 /** The opcodes of WebSocket frames (RFC 6455, 5.2). */
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** Header fields of a frame, right or wrong. */
+/** Header fields of a frame, valid or not. */
 interface Header {
   fin?: boolean;
   reserved?: number;
@@ -10,7 +10,7 @@ interface Header {
   length?: bigint;
 }
 
-/** A client's frame. Its masking key is zero, so that a report of what was sent can be read. */
+/** A client's frame. Its masking key is zero, so that reports of sent bytes are readable. */
 export function frame(opcode: number, content: Buffer | string = "", header: Header = {}): Buffer {
   const data = Buffer.from(content as string);
   const { fin = true, reserved = 0, masked = true, length = BigInt(data.length) } = header;
@@ -25,7 +25,7 @@ export function frame(opcode: number, content: Buffer | string = "", header: Hea
 
 export const textFrame = (text: string): Buffer => frame(opcodes.text, text);
 
-/** The frames of a message that is cut at these places. */
+/** The frames of a message that is split at these offsets. */
 export function fragments(opcode: number, data: Buffer, ...cuts: number[]): Buffer[] {
   const ends = [...cuts, data.length];
   return ends.map((end, n) =>
@@ -35,7 +35,7 @@ export function fragments(opcode: number, data: Buffer, ...cuts: number[]): Buff
   );
 }
 
-/** Receives the opcode, where the payload's kept bytes are in the chunk, and how long the payload is. */
+/** Receives the opcode, the range of the payload's kept bytes in the chunk, and the payload's length. */
 type OnFrame = (opcode: number, chunk: Buffer, start: number, end: number, length: number) => void;
 
 /** Reads a server's frames, which are neither masked nor fragmented, without copying their payloads. */
@@ -45,7 +45,7 @@ export class FrameReader {
   #skip = 0;
   #rest: Buffer | undefined;
 
-  /** @param keptBytes how much of each payload is needed at most; the rest is skipped */
+  /** @param keptBytes the most bytes to keep of each payload; the rest is skipped */
   constructor(onFrame: OnFrame, keptBytes = Number.POSITIVE_INFINITY) {
     this.#onFrame = onFrame;
     this.#keptBytes = keptBytes;

@@ -2,12 +2,12 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-// From Node 22 on, clients before 3.0 take Node's own WebSocket, which cannot send headers, instead of `ws`.
+// From Node 22 on, clients before 3.0 use Node's own WebSocket, which cannot send headers, instead of `ws`.
 Reflect.deleteProperty(globalThis, "WebSocket");
 
-/** What all generations of socket.io-client have in common. */
+/** The interface that all generations of socket.io-client share. */
 export interface AnyClient {
-  // biome-ignore lint/suspicious/noExplicitAny: an event's arguments are whatever was sent
+  // biome-ignore lint/suspicious/noExplicitAny: an event may have any arguments
   on(event: string, listener: (...args: any[]) => void): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   once(event: string, listener: (...args: any[]) => void): unknown;
@@ -31,8 +31,8 @@ export const generations: { version: string; connect: Connect }[] = [
 ];
 
 /**
- * The `ws` that came with engine.io-client 1.4 sends its Host as its Origin. That version cannot be installed any
- * more, and the one in its place sends none.
+ * The `ws` that came with engine.io-client 1.4 sends its Host as its Origin. That version can no longer be
+ * installed, and its replacement sends no Origin.
  */
 function withHostAsOrigin(connect: Connect): Connect {
   return (url, options) => connect(url, { ...options, extraHeaders: { Origin: new URL(url).host } });

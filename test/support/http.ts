@@ -10,7 +10,7 @@ interface Request {
   body?: Buffer | string;
 }
 
-/** The bytes of an HTTP/1.1 request; a body brings its length. */
+/** The bytes of an HTTP/1.1 request, with a Content-Length if it has a body. */
 export function httpRequest(target: string, { method = "GET", headers = {}, body }: Request = {}): Buffer {
   const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
   const all = { host: "127.0.0.1", ...length, ...headers };
@@ -40,12 +40,12 @@ interface Exchange {
   method?: string;
   headers?: Record<string, string>;
   body?: Buffer | string;
-  /** By default the connection is closed after the response, which `fetch` cannot be told. */
+  /** By default the connection is closed after the response, which `fetch` does not support. */
   agent?: Agent;
   signal?: AbortSignal;
 }
 
-/** Sends a request and resolves with its response; the status is 0 if none came. */
+/** Sends a request and resolves with its response; the status is 0 if none arrived. */
 export function exchange(
   url: string,
   { body, ...options }: Exchange = {},

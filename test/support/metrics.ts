@@ -1,4 +1,4 @@
-/** The value of each series of a scrape, by its name and labels as they are written. */
+/** Scrapes `/metrics`. @returns the value of each series, by its name and labels as written */
 export async function scrape(url: string): Promise<Map<string, number>> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const series = text.split("\n").filter((line) => line && !line.startsWith("#"));

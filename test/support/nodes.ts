@@ -4,17 +4,17 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /*
- * `npm run test:nodes`: the suites that are not about browsers, proxies or npm, under each version of Node that is
- * supported. `npx` fetches the versions. Prints a table, and fails if a test failed. Takes the names of test files,
- * and of versions (`npm run test:nodes 24 test/internals.test.ts`).
+ * `npm run test:nodes`: runs the suites that are not about browsers, proxies or npm under each supported
+ * version of Node, which `npx` downloads. Prints a table and fails if a test failed. Accepts the names of
+ * test files and versions (`npm run test:nodes 24 test/internals.test.ts`).
  */
 
-/** The major versions of Node that are supported. */
+/** The supported major versions of Node. */
 export const nodeVersions = [20, 22, 24, 26];
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** They need a browser or Prometheus, or are about npm. */
+/** Suites that need a browser or Prometheus, or are about npm. */
 const excluded = new Set(["dashboard.test.ts", "docs.test.ts", "package.test.ts"]);
 
 interface Run {

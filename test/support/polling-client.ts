@@ -6,7 +6,7 @@ const separator = "\x1e";
 
 /** An Engine.IO session over HTTP long-polling. */
 export class PollingClient extends EngineClient {
-  /** Where it polls and posts; without the session's id until it is open. */
+  /** The URL of polls and posts, which lacks the session's id until the session is open. */
   #url: string;
   readonly #headers: Record<string, string>;
   readonly #abort = new AbortController();
@@ -18,7 +18,7 @@ export class PollingClient extends EngineClient {
   constructor(url: string, options: EngineOptions = {}) {
     super(options);
     const { version = 4, query = [], headers = {} } = options;
-    // Engine.IO 3 would answer in binary otherwise.
+    // Engine.IO 3 would respond in binary otherwise.
     this.#url = url + enginePath(version, "polling", ...(version === 3 ? ["b64=1"] : []), ...query);
     this.#headers = headers;
     void this.#poll();
@@ -39,7 +39,7 @@ export class PollingClient extends EngineClient {
     this.send("1");
   }
 
-  /** Takes the answer to the poll that waits, and polls no more. */
+  /** Reads the response to the pending poll and does not poll again. */
   silence(): void {
     this.traffic.unread();
     this.#isPolling = false;
@@ -65,7 +65,7 @@ export class PollingClient extends EngineClient {
     if (!this.#isPosting) this.#agent.destroy();
   }
 
-  /** Posts one after the other, as Engine.IO asks for. */
+  /** Sends one POST after the other, as Engine.IO requires. */
   async #post(): Promise<void> {
     this.#isPosting = true;
     while (this.#outgoing.length > 0) {
@@ -76,8 +76,8 @@ export class PollingClient extends EngineClient {
   }
 
   /**
-   * The packets of the next post. The close packet goes alone: Socket.IO would handle what is in one post with it
-   * only afterwards, and would report another reason for the disconnect.
+   * The packets of the next POST. The close packet is sent alone: Socket.IO would handle other packets of the
+   * same POST only after it, and would report another reason for the disconnect.
    */
   #batch(): string[] {
     const end = this.#outgoing.indexOf("1");

@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 
 interface Program {
-  /** What the suites that need it are about. */
+  /** The subject of the suites that need the program. */
   suites: string;
-  /** A command that succeeds where the program is there. */
+  /** A command that succeeds if the program is installed. */
   probe: [command: string, ...args: string[]];
-  /** The Debian packages that bring it. */
+  /** The Debian packages that contain it. */
   packages: string;
 }
 
@@ -53,28 +53,30 @@ const programs = {
   },
 } satisfies Record<string, Program>;
 
-/** The environment to start a program in: Debian keeps servers where not every user's PATH looks. */
+/**
+ * The environment to start a program in: Debian installs servers in folders that not every user's PATH has.
+ */
 export const programEnv = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin` };
 
 /**
- * Why a suite that needs this program is skipped, for `node:test`; false where the program is there.
+ * The `skip` option of a suite that needs this program: the reason, or false if the program is installed.
  *
- * @throws {Error} instead, where `CI=true`: there nothing may go untested
+ * @throws {Error} if the program is missing and `CI=true`, where no suite may be skipped
  */
 export function skipWithout(name: keyof typeof programs): string | false {
   const { suites, probe, packages } = programs[name];
   const [command, ...args] = probe;
   if (spawnSync(command, args, { env: programEnv }).status === 0) return false;
-  const reason = `Skipping ${suites}: no ${name} here. On Debian: apt-get install ${packages}`;
+  const reason = `Skipping ${suites}: ${name} is not installed. On Debian: apt-get install ${packages}`;
   if (process.env.CI === "true") throw new Error(reason);
   return reason;
 }
 
-/** Why a suite that sends signals is skipped, for `node:test`; false where they reach a process. */
+/** The `skip` option of a suite that sends signals: the reason, or false if a process can handle them. */
 export const skipWithoutSignals =
-  process.platform === "win32" && "Skipping what signals do: on Windows they end a process at once";
+  process.platform === "win32" && "Skipping the tests of signals: on Windows they end a process at once";
 
-/** Before the tests: says which suites will be skipped, where one cannot miss it. */
+/** Run before the tests: prints which suites will be skipped, where it is hard to miss. */
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   for (const name of Object.keys(programs) as (keyof typeof programs)[]) {
     const reason = skipWithout(name);

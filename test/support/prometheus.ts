@@ -7,13 +7,13 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { until } from "./until.ts";
 
-/** What a query selects: the labels of a series, and its value now. */
+/** A result of a query: the labels of a series and its current value. */
 export interface Sample {
   metric: Record<string, string>;
   value: [at: number, value: string];
 }
 
-/** A Prometheus that runs. */
+/** A running Prometheus. */
 export class Prometheus {
   readonly #url: string;
 
@@ -21,12 +21,12 @@ export class Prometheus {
     this.#url = url;
   }
 
-  /** @throws {Error} with what Prometheus says, for a query that it does not take */
+  /** @throws {Error} with the message of Prometheus if it rejects the query */
   async query(expr: string): Promise<Sample[]> {
     return (await this.#get<{ result: Sample[] }>("query", { query: expr })).result;
   }
 
-  /** The values that a label has in the series of a metric, as Grafana asks for the choices of a variable. */
+  /** The values of a label in the series of a metric, which Grafana queries for the choices of a variable. */
   labelValues(metric: string, label: string): Promise<string[]> {
     return this.#get(`label/${label}/values`, { "match[]": metric });
   }
@@ -39,7 +39,9 @@ export class Prometheus {
   }
 }
 
-/** Starts a Prometheus that reads this target once a second; it is gone, and all it wrote, when the test ends. */
+/**
+ * Starts a Prometheus that scrapes this target every second; it is removed with its files when the test ends.
+ */
 export async function startPrometheus(t: TestContext, target: string): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
   const config = join(folder, "prometheus.yml");

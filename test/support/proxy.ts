@@ -8,10 +8,10 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { programEnv } from "./programs.ts";
 
-/** What a test changes in a configuration as it ships: each text and what takes its place. */
+/** A test's changes to a shipped configuration: each text and its replacement. */
 export type Edits = Record<string, string>;
 
-/** A proxy in a process of its own, and what it has said. */
+/** A proxy in its own process, and its log so far. */
 export class RunningProxy {
   said = "";
   readonly url: string;
@@ -25,7 +25,7 @@ export class RunningProxy {
     });
   }
 
-  /** Resolves when it answers. */
+  /** Resolves when the proxy responds. */
   async ready(): Promise<this> {
     while (!(await answers(this.url))) {
       if (this.process.exitCode !== null) throw new Error(this.said);
@@ -41,13 +41,13 @@ const answers = (url: string) =>
     () => false,
   );
 
-/** The text of a configuration as it ships. */
+/** The text of a shipped configuration. */
 export const shipped = (name: "nginx.conf" | "haproxy.cfg"): string =>
   readFileSync(new URL(`../proxies/${name}`, import.meta.url), "utf8");
 
 function edited(text: string, edits: Edits): string {
   return Object.entries(edits).reduce((before, [from, to]) => {
-    if (!before.includes(from)) throw new Error(`There is no "${from}" to be changed in:\n${before}`);
+    if (!before.includes(from)) throw new Error(`There is no "${from}" to replace in:\n${before}`);
     return before.replaceAll(from, to);
   }, text);
 }
@@ -62,7 +62,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A folder that is gone when the test ends. */
+/** Creates a folder that is deleted when the test ends. */
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "roomcast-proxy-"));
   t.after(() => rmSync(path, { recursive: true }));
@@ -75,7 +75,10 @@ function start(t: TestContext, port: number, command: string, ...args: string[])
   return new RunningProxy(`http://127.0.0.1:${port}`, child).ready();
 }
 
-/** What stands around `nginx.conf` where Debian's own is not: one process, with all its files in a folder. */
+/**
+ * The main configuration around `nginx.conf`, in place of Debian's: one process, with all its files in a
+ * folder.
+ */
 const aroundNginx = (path: string) => `
 daemon off;
 master_process off;
@@ -88,7 +91,7 @@ http {
 }
 `;
 
-/** nginx with the configuration as it ships, on a port of this test's own; it is killed when the test ends. */
+/** Starts nginx with the shipped configuration on a free port; it is killed when the test ends. */
 export async function startNginx(t: TestContext, edits: Edits): Promise<RunningProxy> {
   const path = folder(t);
   const port = await freePort();
@@ -98,7 +101,7 @@ export async function startNginx(t: TestContext, edits: Edits): Promise<RunningP
   return start(t, port, "nginx", "-e", "stderr", "-p", path, "-c", join(path, "nginx.conf"));
 }
 
-/** HAProxy with the configuration as it ships, on a port of this test's own; it is killed when the test ends. */
+/** Starts HAProxy with the shipped configuration on a free port; it is killed when the test ends. */
 export async function startHaproxy(t: TestContext, edits: Edits): Promise<RunningProxy> {
   const path = join(folder(t), "haproxy.cfg");
   const port = await freePort();

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { WebSocket } from "ws";
 
-/** A WebSocket that speaks Engine.IO by hand: it sends what it is told to, right or wrong. */
+/** A hand-driven Engine.IO WebSocket: it sends any packets, valid or not. */
 export class RawSocket {
   readonly frames: string[] = [];
   readonly ws: WebSocket;
@@ -21,7 +21,7 @@ export class RawSocket {
     for (const frame of frames) this.ws.send(frame);
   }
 
-  /** Resolves with the first frame that the pattern matches, received already or yet to come. */
+  /** Resolves with the first frame that matches, whether it has arrived already or arrives later. */
   receives(pattern: RegExp): Promise<string> {
     return new Promise((resolve) => {
       const look = () => {
@@ -35,19 +35,19 @@ export class RawSocket {
     });
   }
 
-  /** Resolves when the server has closed it. */
+  /** Resolves when the server has closed the connection. */
   async closed(): Promise<void> {
     if (this.ws.readyState !== WebSocket.CLOSED) await once(this.ws, "close");
   }
 }
 
-/** Where Engine.IO listens, for a transport of a protocol version. */
+/** The URL of Engine.IO for a transport and a protocol version. */
 export function engineUrl(url: string, transport: "polling" | "websocket", query = "", eio = 4): string {
   const base = transport === "websocket" ? url.replace("http", "ws") : url;
   return `${base}/socket.io/?EIO=${eio}&transport=${transport}${query && `&${query}`}`;
 }
 
-/** A raw socket that has received its Engine.IO handshake. */
+/** Opens a raw socket and waits for its Engine.IO handshake. */
 export async function openRaw(t: TestContext, url: string, query = "", eio = 4): Promise<RawSocket> {
   const raw = new RawSocket(new WebSocket(engineUrl(url, "websocket", query, eio)));
   t.after(() => raw.ws.terminate());
@@ -55,7 +55,7 @@ export async function openRaw(t: TestContext, url: string, query = "", eio = 4):
   return raw;
 }
 
-/** A raw socket that is connected to `/`. */
+/** Opens a raw socket and connects it to `/`. */
 export async function connectRaw(t: TestContext, url: string, query = ""): Promise<RawSocket> {
   const raw = await openRaw(t, url, query);
   raw.send("40");
@@ -63,25 +63,25 @@ export async function connectRaw(t: TestContext, url: string, query = ""): Promi
   return raw;
 }
 
-/** Opens a polling session by hand. @returns the address that its polls and posts go to */
+/** Opens a polling session by hand. @returns the URL of its polls and posts */
 export async function openPolling(url: string, query = "", eio = 4): Promise<string> {
   const opened = await (await fetch(engineUrl(url, "polling", query, eio))).text();
   const [, sid] = opened.match(/"sid":"([^"]+)"/) ?? [];
   return engineUrl(url, "polling", `sid=${sid}`, eio);
 }
 
-/** The ways in which a session may have come to its transport. */
+/** The ways in which a session can arrive at its transport. */
 export const ways = ["websocket", "polling", "upgrade"] as const;
 
 /** A session in `/`, opened by hand. */
 export interface RawSession {
   /** Sends an Engine.IO message. */
   send(packet: string): Promise<void>;
-  /** Loses its connection without a word. */
+  /** Drops the connection without a close packet. */
   lose(): Promise<void>;
 }
 
-/** Opens a session over a transport, or over polling that is upgraded at once, and enters `/`. */
+/** Opens a session over a transport, or over polling with an immediate upgrade, and connects it to `/`. */
 export async function enterBy(
   t: TestContext,
   url: string,
@@ -109,7 +109,7 @@ export async function enterBy(
     raw.send("5");
     return sessionOf(raw);
   }
-  // Takes what is there, then waits in a poll that the server sees break off.
+  // Reads what is queued, then holds a poll that `lose` aborts.
   await (await fetch(session)).text();
   const aborting = new AbortController();
   const poll = fetch(session, { signal: aborting.signal }).catch(() => {});

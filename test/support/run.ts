@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /*
- * Runs the test files that are named, or all of them, in any shell: it expands no patterns, sets variables
- * (`ENGINE=stock`) itself, and passes what is left on to Node (`--test-name-pattern picture`).
+ * Runs the named test files, or all of them, in any shell: it relies on no pattern expansion, sets variables
+ * (`ENGINE=stock`) itself, and passes all other arguments to Node (`--test-name-pattern picture`).
  */
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const allFiles = () =>
@@ -14,17 +15,34 @@ const allFiles = () =>
     .map((name) => join("test", name))
     .toSorted();
 
+/** Suites that take more than four seconds, because they wait for timeouts or start many processes. */
+const slow = [
+  "auth",
+  "dashboard",
+  "drain",
+  "empty-sessions",
+  "fanout",
+  "hostile",
+  "inbound",
+  "limits",
+].concat(["operations", "package", "pipeline", "settings", "shutdown", "slow", "tls", "write-path"]);
+const quickFiles = () =>
+  allFiles().filter((file) => dirname(file) === "test" && !slow.includes(basename(file, ".test.ts")));
+
 const args = process.argv.slice(2);
 const variables = args.filter(isVariable);
 const files = args.filter(isTestFile);
-const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg));
+const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg) && arg !== "--quick");
+const chosen = args.includes("--quick") ? quickFiles() : files.length > 0 ? files : allFiles();
 
 const child = spawn(
   process.execPath,
   [
     ...["--import", "tsx", "--test", "--test-force-exit", "--test-timeout", "300000"],
+    // Many tests wait rather than compute.
+    ...["--test-concurrency", String(Math.max(2, availableParallelism() - 1))],
     ...flags,
-    ...(files.length > 0 ? files : allFiles()),
+    ...chosen,
   ],
   {
     cwd: repository,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
-/** Runs a script in Node as one who has copied it would. @returns what it printed */
+/** Runs a script in Node as a user who has copied it would. @returns its output */
 export async function runScript(
   t: TestContext,
   script: string,

@@ -1,57 +1,53 @@
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import Fastify, { type FastifyInstance } from "fastify";
-import { type BuildOptions, build, namespaces } from "../../src/app.ts";
+import type { FastifyInstance } from "fastify";
+import { build, type ServerSettings } from "../../src/app.ts";
 import { readOptions } from "../../src/config/read.ts";
-import { Health } from "../../src/health.ts";
-import { Metrics } from "../../src/metrics.ts";
-import { socketio } from "../../src/socketio/plugin.ts";
-import { stock } from "../../src/socketio/server.ts";
+import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
+import { cores } from "./in-process.ts";
+import { buildOnStock } from "./stock.ts";
 
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
   url: string;
   port: number;
   app: FastifyInstance;
-  /** What it logged, parsed. */
+  /** The server's log lines, parsed. */
   logs: Record<string, unknown>[];
 }
 
-/** `ENGINE=stock` runs a suite on Socket.IO's own engine, where it must behave as on ours. */
+/** `ENGINE=stock` runs a suite on Socket.IO's own engine, which must behave like roomcast's. */
 const stockEngine = process.env.ENGINE === "stock";
+
+/** The plugin's options, with defaults for those left out, and settings that only the command has. */
+export type TestOptions = RoomcastOptions & Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
+
+/** Builds the whole server as the command does. */
+export const buildServer = (
+  { operationsPort, tlsCert, tlsKey, ...options }: TestOptions = {},
+  logger?: Parameters<typeof build>[1],
+): Promise<FastifyInstance> => build({ ...readOptions(options), operationsPort, tlsCert, tlsKey }, logger);
 
 const logger = (logs: Record<string, unknown>[]) => ({
   stream: { write: (line: string) => void logs.push(JSON.parse(line)) },
 });
 
-async function buildOnStock(options: BuildOptions): Promise<FastifyInstance> {
-  const app = Fastify();
-  const settings = readOptions(options);
-  await app.register(socketio, {
-    ...settings,
-    namespaces: namespaces(settings, app.log),
-    metrics: new Metrics(),
-    health: new Health(),
-    makeServer: stock,
-  });
-  return app;
-}
-
 /**
- * A server of this test's own, closed when the test ends.
+ * Starts a server for one test, which is closed when the test ends.
  *
- * @param port a free one where not given
- * @param prepare adds to the app before it listens
+ * @param port a free port by default
+ * @param prepare extends the app before it listens
  */
 export async function startServer(
   t: TestContext,
-  options: BuildOptions = {},
+  options: TestOptions = {},
   { port = 0, prepare = (_app: FastifyInstance) => {} } = {},
 ): Promise<RunningServer> {
   const logs: Record<string, unknown>[] = [];
-  const app = await (stockEngine ? buildOnStock(options) : build(options, logger(logs)));
+  const app = await (stockEngine ? buildOnStock(options) : buildServer(options, logger(logs)));
   t.after(() => app.close());
   prepare(app);
   const url = await app.listen({ port, host: "127.0.0.1" });
+  cores.set(url, coreOf(app));
   return { url, port: (app.server.address() as AddressInfo).port, app, logs };
 }

@@ -4,11 +4,11 @@ import { type Closing, EngineClient, type EngineOptions } from "./engine-client.
 import { FrameReader, frame, opcodes, textFrame } from "./frames.ts";
 import { enginePath, upgradeRequest } from "./http.ts";
 
-/** An Engine.IO session over a WebSocket on a TCP connection of its own, which may send any bytes at all. */
+/** An Engine.IO session over a WebSocket on its own TCP connection, which can send arbitrary bytes. */
 export class WebSocketClient extends EngineClient {
   readonly socket: Socket;
   readonly #reader: FrameReader;
-  /** What has arrived of the response to the upgrade request; undefined once it is complete. */
+  /** The part of the upgrade response that has arrived; undefined once the response is complete. */
   #head: Buffer | undefined = Buffer.alloc(0);
   #closing: Closing = { code: 1006, reason: "" };
   #isClosing = false;
@@ -23,7 +23,7 @@ export class WebSocketClient extends EngineClient {
     );
     this.socket = connect({ port: Number(port), host: hostname, noDelay: true });
     this.socket.on("error", () => {});
-    // The answers to what arrived together leave together.
+    // Replies to packets that arrived together are sent together.
     this.socket.on("data", (chunk) => {
       this.socket.cork();
       this.#read(chunk);
@@ -41,7 +41,7 @@ export class WebSocketClient extends EngineClient {
     this.socket.write(textFrame(packet));
   }
 
-  /** Writes bytes as they are; resolves when the kernel has room for more, or the connection has ended. */
+  /** Writes raw bytes; resolves when the kernel has room for more or the connection has ended. */
   async write(bytes: Buffer): Promise<void> {
     this.traffic.wrote(bytes.length, bytes.length);
     if (this.socket.destroyed || this.socket.write(bytes)) return;
@@ -58,7 +58,7 @@ export class WebSocketClient extends EngineClient {
     this.socket.destroy();
   }
 
-  /** Reads no more, until `resume`. */
+  /** Stops reading until `resume` is called. */
   pause(): void {
     this.socket.pause();
   }
@@ -67,7 +67,7 @@ export class WebSocketClient extends EngineClient {
     this.socket.resume();
   }
 
-  /** From now on reads continuously, but so slowly. */
+  /** From now on reads continuously, but at this rate. */
   throttle(bytesPerSecond: number): void {
     this.socket.on("data", ({ length }) => {
       this.socket.pause();

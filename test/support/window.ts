@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { BrowserContextOptions, ConsoleMessage, Page } from "playwright-core";
 
-/** Opens the page in windows of this test; whatever goes wrong in one fails the test at its end. */
+/** Opens the page in windows of one test; an error in any of them fails the test when it ends. */
 export function windows(t: TestContext, open: (options?: BrowserContextOptions) => Promise<Page>) {
   return async (address: string, options?: BrowserContextOptions): Promise<Window> => {
     const page = await open(options);
@@ -23,13 +23,13 @@ export function windows(t: TestContext, open: (options?: BrowserContextOptions) 
   };
 }
 
-/** A server that is down; or a client that was turned away polls once more while it closes its session. */
+/** Whether the server is down, or a refused client polls once more while it closes its session. */
 function isOfTheNetwork(message: ConsoleMessage): boolean {
   if (/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/.test(message.text())) return true;
   return /status of 400/.test(message.text()) && message.location().url.includes("transport=polling");
 }
 
-/** What a person does with the page. */
+/** Uses the page as a person does. */
 export class Window {
   readonly page: Page;
 
@@ -45,7 +45,7 @@ export class Window {
     return this.page.getByRole("log");
   }
 
-  /** By the entrance, as a first visitor. */
+  /** Connects through the start page, as a first-time visitor does. */
   async enter(userId: string, room: string, namespace = "/"): Promise<void> {
     await this.page.getByLabel("Name", { exact: true }).fill(userId);
     await this.page.getByLabel("Room", { exact: true }).fill(room);
@@ -61,7 +61,7 @@ export class Window {
     await this.line.press("Enter");
   }
 
-  /** Waits until the timeline in view shows a line with this text. */
+  /** Waits until the visible timeline shows a line with this text. */
   async reads(text: string): Promise<void> {
     await this.log.locator(".text").getByText(text, { exact: true }).first().waitFor();
   }
@@ -70,12 +70,12 @@ export class Window {
     await this.page.locator(`[data-status="${status}"]`).waitFor();
   }
 
-  /** A room's button in the list of rooms; "Everything" is one. */
+  /** A room's button in the list of rooms, which includes "Everything". */
   room(name: string) {
     return this.page.getByRole("navigation", { name: "Rooms" }).locator(".room").filter({ hasText: name });
   }
 
-  /** The texts of the timeline in view. */
+  /** The texts of the visible timeline. */
   texts(): Promise<string[]> {
     return this.log.locator(".text").allTextContents();
   }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as openTcp, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 
-/** A TCP connection that speaks HTTP by hand. */
+/** A TCP connection for hand-written HTTP requests. */
 export class Wire {
   received = "";
   readonly tcp: Socket;
@@ -23,7 +23,7 @@ export class Wire {
     );
   }
 
-  /** The status of each answer that has begun. */
+  /** The status of each response that has begun to arrive. */
   get statuses(): number[] {
     return [...this.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
   }
@@ -33,7 +33,9 @@ export class Wire {
   }
 }
 
-/** `GET` is left out of a target; what follows are headers, and after an empty line a body. */
+/**
+ * The method defaults to `GET`; the lines are headers, followed by an empty line and a body if there is one.
+ */
 function head([target, ...lines]: [target: string, ...lines: string[]]): string {
   const [method, path] = target.includes(" ") ? target.split(" ") : ["GET", target];
   const end = lines.includes("") ? "" : "\r\n\r\n";

@@ -1,0 +1,137 @@
+import { Server, type ServerOptions, type Socket, type Transport } from "engine.io";
+import type { DisconnectReason } from "../errors.ts";
+import { InboundMemory } from "../limits/inbound-memory.ts";
+import { sparePackets } from "../limits/numbers.ts";
+import { Pacer } from "../limits/pacer.ts";
+import { PacketLimiter } from "../limits/packet-limiter.ts";
+import { type SendQueueBounds, SlowConsumers } from "../limits/slow-consumers.ts";
+import { observing, prepare } from "./connection.ts";
+import { FrameScanner } from "./frame-scanner.ts";
+import { clientsOf, type EngineRequest, type InboundPacket } from "./internals.ts";
+import { adaptPolling, answerInBinary, wantsBinaryPayloads } from "./polling-transport.ts";
+import { isReducible, ReducedRequest } from "./reduced-request.ts";
+import { type EngineSocket, type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
+import { isUpgradable } from "./session-guard.ts";
+import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
+import { WebSocketTransport } from "./websocket-transport.ts";
+
+/** Limits on what each connection, and all connections together, may send and leave unread. */
+export interface EngineBounds extends SendQueueBounds, ReceiveBounds {
+  /** Memory for partially received data, for all connections together, in bytes. */
+  inboundMemoryMaxBytes: number;
+  /** Sustained event rate per connection. */
+  eventsPerSecond: number;
+  /** Events that a connection may send at once after being idle. */
+  eventsBurst: number;
+}
+
+type Handshake = Parameters<Server["handshake"]>;
+
+/** Engine.IO's server with a send queue per WebSocket, limits on queued data, and support for old clients. */
+export class Engine extends Server implements Shared {
+  readonly slowConsumers: SlowConsumers<Session>;
+  readonly pacer: Pacer<InboundPacket, Session>;
+  readonly packets: PacketLimiter<Session>;
+  readonly inbound: InboundMemory;
+  readonly bounds: ReceiveBounds;
+  readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
+  readonly maxBatchBytes: number;
+  observed = false;
+  newest: Session | undefined;
+  onClose: (session: Session, reason: string) => void = () => {};
+  readonly onEnd: (reason: DisconnectReason) => void;
+  /** WebSocket requests that application code has seen and may hold on to. */
+  readonly #exposedRequests = new WeakSet<object>();
+
+  constructor(options: ServerOptions, bounds: EngineBounds, onEnd: (reason: DisconnectReason) => void) {
+    const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
+    const receiving = { memory: inbound, bounds, scanner: new FrameScanner() };
+    super({ ...options, wsEngine: boundedWebSocketServer(receiving) });
+    this.inbound = inbound;
+    this.bounds = bounds;
+    const { eventsPerSecond, eventsBurst, sendQueueMaxBytes } = bounds;
+    const maxPacketsPerSecond = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
+    this.packets = new PacketLimiter(maxPacketsPerSecond, (session) => session.close("rate limited"));
+    this.onEnd = onEnd;
+    this.maxBatchBytes = sendQueueMaxBytes;
+    this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));
+    this.pacer = new Pacer(this.slowConsumers, sendQueueMaxBytes, this.opts.pingTimeout ?? 0);
+    this.on("newListener", (event) => {
+      if (observing.has(event)) this.observed = true;
+    });
+  }
+
+  protected override verify(...[request, isUpgrade, done]: Parameters<Server["verify"]>): void {
+    const { _query } = request as EngineRequest;
+    super.verify(request, isUpgrade, (code, context) => {
+      if (code !== undefined || this.#isUsable(_query, isUpgrade)) done(code, context);
+      else done(Server.errors.BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
+    });
+  }
+
+  /**
+   * Whether a request fits its transport and the session that it names: Engine.IO never answers a plain
+   * request for a session that uses a WebSocket. Checked after the middleware, because another upgrade may
+   * have started while the middleware ran.
+   */
+  #isUsable({ sid, transport }: Record<string, string>, isUpgrade: boolean): boolean {
+    if ((transport === "websocket") !== isUpgrade) return false;
+    return !isUpgrade || !sid || isUpgradable(clientsOf(this)[sid] as Socket);
+  }
+
+  override handleUpgrade(...[request, socket, head]: Parameters<Server["handleUpgrade"]>): void {
+    if (this.#exposesRequests()) this.#exposedRequests.add(request);
+    // Until the last middleware calls back, the socket has no other error listener, and an unhandled error ends
+    // the process.
+    if (this.middlewares.length > 0 || this.opts.allowRequest) socket.on("error", ignore);
+    super.handleUpgrade(request, socket, head);
+  }
+
+  /** The request becomes `socket.request`, which stays the same object as long as the connection lives. */
+  protected override handshake(...[transport, request, refuse]: Handshake): Promise<unknown> {
+    const opening = request as EngineRequest;
+    const isKept = !opening.websocket || this.#exposedRequests.has(request) || !isReducible(opening);
+    return super.handshake(transport, isKept ? request : (new ReducedRequest(opening) as never), refuse);
+  }
+
+  /** Whether application code sees requests before the connection exists, and so may hold on to them. */
+  #exposesRequests(): boolean {
+    if (this.middlewares.length > 0 || this.opts.allowRequest || Object.hasOwn(this, "generateId"))
+      return true;
+    return this.listenerCount("headers") + this.listenerCount("initial_headers") > 0;
+  }
+
+  /** Prepares each session before the first listener runs, because a listener may do anything to it. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event === "connection") this.newest = prepare(args[0] as EngineSocket);
+    return super.emit(event as never, ...args);
+  }
+
+  override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
+    // The send queue does not compress frames: with compression, the stock transport is used.
+    if (name === "websocket" && this.opts.perMessageDeflate) return super.createTransport(name, request);
+    const transport = name === "websocket" ? new WebSocketTransport(request) : this.#polling(request);
+    const connection = clientsOf(this)[request._query.sid ?? ""];
+    transport.session = connection && sessionOf(connection);
+    return transport;
+  }
+
+  #polling(request: EngineRequest) {
+    const transport = adaptPolling(
+      super.createTransport("polling", request),
+      this.traffic,
+      request._query.j !== undefined,
+    );
+    if (wantsBinaryPayloads(request._query)) answerInBinary(transport);
+    return transport;
+  }
+
+  override close(): this {
+    this.slowConsumers.close();
+    this.packets.close();
+    this.pacer.close();
+    return super.close();
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,123 @@
+/**
+ * Every engine.io field that roomcast uses and that is not part of engine.io's public types. All other
+ * internals of engine.io, and all private fields of Node's classes, are off limits.
+ *
+ * `test/internals.test.ts` has an entry for each field and names the field when a new version no longer has
+ * it.
+ */
+
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { Socket as EngineIOSocket, type Server, type Transport } from "engine.io";
+import type { WebSocket } from "ws";
+
+/** Node's request, plus the fields that Engine.IO adds to it. */
+export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
+  Parameters<Server["createTransport"]>[1] & {
+    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the gate. */
+    _query: Record<string, string>;
+    /** Set once the WebSocket handshake is complete; Engine.IO creates the transport from it. */
+    websocket?: WebSocket;
+  };
+
+/** The fields of engine.io's Socket that the engine uses or replaces. */
+export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
+  readonly id: string;
+  /** Removes Engine.IO's "close" listener, one closure per session, while it is still the only listener. */
+  removeAllListeners(event: "close"): void;
+  on(event: "close", listener: (reason: string) => void): void;
+
+  /** Replaced by a smaller object, because it is kept as long as the connection. */
+  request: EngineRequest;
+  /** Checked to decide whether a frame may go straight into the send queue. */
+  transport: Transport;
+  /** Packets that wait to be flushed. A frame must not overtake them. */
+  writeBuffer: unknown[];
+  /** One function per transport; trimmed to its length, which saves 140 bytes per connection. */
+  cleanupFn: unknown[];
+  /** Callbacks of packets that were sent; trimmed to its length, which saves 140 bytes per connection. */
+  sentCallbackFn: unknown[];
+  /** Replaced so that packets sent by an application also go through the send queue. */
+  sendPacket: SendPacket;
+  /** Engine.IO 4: runs while the client owes a pong. Engine.IO 3: always runs. */
+  pingTimeoutTimer: NodeJS.Timeout | null;
+  /** Closes the session with one of roomcast's reasons. */
+  onClose(reason: string): void;
+};
+
+/** The signature of engine.io's `Socket.prototype.sendPacket`. */
+export type SendPacket = (
+  type: string,
+  data?: string | ArrayBuffer | ArrayBufferView,
+  options?: { wsPreEncodedFrame?: Buffer[] } | (() => void),
+  callback?: () => void,
+) => void;
+
+/** engine.io's own `Socket.prototype.sendPacket`, for packets that cannot go through the send queue. */
+export const stockSendPacket = Reflect.get(EngineIOSocket.prototype, "sendPacket") as SendPacket;
+
+/** All sessions of engine.io's Server by id, for closing them one by one and for finding a transport's. */
+export function clientsOf(engine: object): Record<string, EngineIOSocket> {
+  return (engine as { clients: Record<string, EngineIOSocket> }).clients;
+}
+
+/** Removes a closed session from engine.io's Server, as the Server's own "close" listener does. */
+export function forgetSession(engine: object, id: string): void {
+  delete clientsOf(engine)[id];
+  (engine as Server).clientsCount--;
+}
+
+/** A packet as engine.io's Socket passes it to its transport. */
+export type TransportPacket = Parameters<Transport["send"]>[0][number] & {
+  /** The frame, if already encoded: Socket.IO's adapter encodes a broadcast once for a whole room. */
+  options?: { wsPreEncodedFrame?: Buffer[] };
+};
+
+/** engine.io's codec for Engine.IO 3 payloads. */
+export interface PayloadCodec {
+  encodePayload(packets: unknown[], supportsBinary: boolean, done: (payload: unknown) => void): void;
+  encodePayloadAsBinary(packets: unknown[], done: (payload: unknown) => void): void;
+  /** Replaced: stock Engine.IO takes 0.3 s to decode 1 MB. */
+  decodePayload(payload: string | Buffer, take: (packet: object) => unknown): unknown;
+  decodePacket(packet: string | Buffer, binaryType: undefined, utf8decode: boolean): object;
+}
+
+/** A packet as a transport passes it to engine.io's Socket. */
+export interface InboundPacket {
+  type: string;
+  data?: unknown;
+}
+
+/** The fields of engine.io's Polling transport that the engine uses or replaces. */
+export interface PollingInternals {
+  /** The payload codec; replaced for Engine.IO 3 and for JSONP. */
+  parser: PayloadCodec;
+  readyState: string;
+  protocol: number;
+  /** The response to the pending poll. */
+  res: ServerResponse;
+  /** The POST that is being read, and its response. */
+  dataReq: IncomingMessage | null;
+  dataRes: ServerResponse | null;
+  maxHttpBufferSize: number;
+  /** How long a closed session waits for one more poll, in milliseconds; shortened. */
+  closeTimeout: number;
+  headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
+  /** Replaced: reads a POST into one buffer. */
+  onDataRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** Replaced: splits a large backlog over several responses. */
+  send(packets: TransportPacket[]): void;
+  /** Replaced: waits until the client has taken the response. */
+  doWrite(data: string | Buffer, options: object, done: () => void): void;
+  onData(data: string | Buffer): void;
+  /** Replaced: queues a packet behind earlier ones. */
+  onPacket(packet: InboundPacket): void;
+  /** Replaced: waits until earlier packets are handled. */
+  onClose(): void;
+  onError(message: string): void;
+  discard(): void;
+}
+
+/** Frees the spare capacity of arrays: after a push, V8 keeps room for sixteen more elements. */
+export function trim<Name extends string>(owner: Record<Name, unknown[]>, ...names: Name[]): void {
+  for (const name of names) owner[name] = owner[name].slice() as never;
+}

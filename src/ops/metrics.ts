@@ -1,0 +1,250 @@
+import { cpuUsage, memoryUsage } from "node:process";
+import { Counter, Gauge, Registry } from "prom-client";
+import { Histogram } from "./histogram.ts";
+
+/** The values of a metric's labels, and the count. */
+export type Count = [labels: string[], count: number];
+
+/** Counts by labels. Each costs one entry of a Map until it is scraped. */
+export class Tally {
+  readonly #counts = new Map<string, Count>();
+
+  add(labels: string[]): void {
+    this.of(labels)[1]++;
+  }
+
+  /** The count of these labels, which the caller may increment. */
+  of(labels: string[]): Count {
+    const key = labels.join("\n");
+    const known = this.#counts.get(key);
+    if (known) return known;
+    const count: Count = [labels, 0];
+    this.#counts.set(key, count);
+    return count;
+  }
+
+  [Symbol.iterator](): Iterator<Count> {
+    return this.#counts.values();
+  }
+}
+
+/** Gauges of the core, sampled on each scrape. */
+export interface CoreGauges {
+  /** By namespace, transport and protocol version. */
+  connections(): Iterable<Count>;
+  /** By namespace. */
+  rooms(): Iterable<Count>;
+  /** Copies of messages delivered since the start, by namespace. */
+  deliveries(): Iterable<Count>;
+}
+
+/** Gauges of one gateway, sampled on each scrape. Sizes in bytes. */
+export interface GatewayGauges {
+  sessions(): number;
+  traffic(): { bytesIn: number; bytesOut: number };
+  sendQueues(): { total: number; worst: number };
+  inboundBytes(): number;
+}
+
+const loopSampleMs = 100;
+const handlerBuckets = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
+const loopBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/** All metrics of the server (Prometheus text format 0.0.4). Times are in seconds, sizes in bytes. */
+export class Metrics {
+  readonly registry = new Registry();
+  /** By namespace, event and outcome: `ok` or a code of `errors.ts`. */
+  readonly events = new Tally();
+  /** By namespace. */
+  readonly connects = new Tally();
+  /** By namespace and reason. */
+  readonly disconnects = new Tally();
+  /** Sessions that the server ended, by reason. */
+  readonly endings = new Tally();
+  /** Refused requests for a connection and refused handshakes with a namespace, by code. */
+  readonly refusals = new Tally();
+  /** TCP connections that were closed without an answer, by reason. */
+  readonly tcpClosed = new Tally();
+  /** The moving average of the event loop's delay, in milliseconds. */
+  loopDelayMs = 0;
+  readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
+  readonly #loop = this.#histogram("event_loop_delay_seconds", "Delay of the event loop", loopBuckets);
+  readonly #gateways: GatewayGauges[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    this.#registerGateways();
+    this.#register(
+      Counter,
+      "events_total",
+      "Events received",
+      ["namespace", "event", "outcome"],
+      () => this.events,
+    );
+    this.#register(Counter, "connects_total", "Accepted connections", ["namespace"], () => this.connects);
+    this.#register(
+      Counter,
+      "disconnects_total",
+      "Connections that ended",
+      ["namespace", "reason"],
+      () => this.disconnects,
+    );
+    this.#register(
+      Counter,
+      "endings_total",
+      "Sessions that the server ended",
+      ["reason"],
+      () => this.endings,
+    );
+    this.#register(
+      Counter,
+      "refusals_total",
+      "Refused connections and handshakes",
+      ["code"],
+      () => this.refusals,
+    );
+    this.#register(
+      Counter,
+      "tcp_closed_total",
+      "TCP connections closed without an answer",
+      ["reason"],
+      () => this.tcpClosed,
+    );
+    this.#registerProcess();
+    let due = performance.now() + loopSampleMs;
+    this.#timer = setInterval(() => {
+      const delayMs = Math.max(0, performance.now() - due);
+      due = performance.now() + loopSampleMs;
+      this.#loop.observe(delayMs / 1_000);
+      this.loopDelayMs += (delayMs - this.loopDelayMs) / 5;
+    }, loopSampleMs).unref();
+  }
+
+  /** Registers the gauges of the core. */
+  showCore({ connections, rooms, deliveries }: CoreGauges): void {
+    this.#register(
+      Gauge,
+      "connections",
+      "Connections now",
+      ["namespace", "transport", "protocol"],
+      connections,
+    );
+    this.#register(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
+    this.#register(Counter, "deliveries_total", "Copies of messages delivered", ["namespace"], deliveries);
+  }
+
+  /** Adds a gateway. Each gauge is the sum over all gateways, except for the longest send queue. */
+  addGateway(gauges: GatewayGauges): void {
+    this.#gateways.push(gauges);
+  }
+
+  #registerGateways(): void {
+    const sum = (of: (gauges: GatewayGauges) => number) => (): Count[] => [
+      [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
+    ];
+    const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
+    this.#register(
+      Gauge,
+      "sessions",
+      "Sessions now",
+      [],
+      sum((gauges) => gauges.sessions()),
+    );
+    this.#register(
+      Gauge,
+      "send_queue_bytes",
+      "Unread bytes of all clients",
+      [],
+      sum((gauges) => gauges.sendQueues().total),
+    );
+    this.#register(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
+      [[], worst()],
+    ]);
+    this.#register(
+      Gauge,
+      "inbound_bytes",
+      "Memory of incomplete packets",
+      [],
+      sum((gauges) => gauges.inboundBytes()),
+    );
+    this.#register(
+      Counter,
+      "received_bytes_total",
+      "Bytes of packets received",
+      [],
+      sum((gauges) => gauges.traffic().bytesIn),
+    );
+    this.#register(
+      Counter,
+      "sent_bytes_total",
+      "Bytes of packets sent",
+      [],
+      sum((gauges) => gauges.traffic().bytesOut),
+    );
+  }
+
+  /** Counts an answered event. @param startMs when it was received, as of `performance.now()` */
+  handled(count: Count, startMs: number): void {
+    count[1]++;
+    this.#handlers.observe((performance.now() - startMs) / 1_000);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #registerProcess(): void {
+    const registers = [this.registry];
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge("process_resident_memory_bytes", "Resident memory", () => memoryUsage.rss());
+    gauge("nodejs_heap_size_used_bytes", "Heap in use", () => memoryUsage().heapUsed);
+    gauge("nodejs_external_memory_bytes", "Memory of buffers outside the heap", () => memoryUsage().external);
+    gauge(
+      "process_start_time_seconds",
+      "Start time since the Unix epoch",
+      () => performance.timeOrigin / 1_000,
+    );
+    new Counter({
+      name: "process_cpu_seconds_total",
+      help: "User and system CPU time",
+      registers,
+      collect() {
+        const { user, system } = cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+  }
+
+  /** Registers a metric whose counts are read on each scrape. */
+  #register(
+    Kind: typeof Counter | typeof Gauge,
+    name: string,
+    help: string,
+    labelNames: string[],
+    counts: () => Iterable<Count>,
+  ): void {
+    new Kind({
+      name: `roomcast_${name}`,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect(this: Counter | Gauge) {
+        this.reset();
+        for (const [labels, count] of counts()) this.labels(...labels).inc(count);
+      },
+    });
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram(this.registry, `roomcast_${name}`, help, buckets);
+  }
+}

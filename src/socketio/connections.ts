@@ -1,0 +1,151 @@
+import { PacketType } from "socket.io-parser";
+import { trim } from "../engineio/internals.ts";
+import { type DisconnectReason, disconnectReasons } from "../errors.ts";
+import type { Dispatcher } from "../namespaces/dispatcher.ts";
+import { type Admission, Member, type Session } from "../namespaces/member.ts";
+import type { Message, ServerEvents } from "../protocol.ts";
+import type { Gateway } from "../rooms/connection.ts";
+import { broadcast, type Recipient } from "./broadcast.ts";
+import { connectionIdOf } from "./connection-id.ts";
+import type { EmptySessions } from "./empty-sessions.ts";
+import { encodeRes } from "./encode.ts";
+import { handshakeOf } from "./handshake.ts";
+import type { ClientInternals, IOSocketInternals } from "./internals.ts";
+import type { SocketIOClient, SocketIONamespace } from "./server.ts";
+
+/** A Socket.IO client on one of roomcast's namespaces. */
+class SocketIOMember extends Member {
+  readonly gateway: SocketIOGateway;
+  readonly socket: SocketIOClient;
+
+  constructor(gateway: SocketIOGateway, socket: SocketIOClient, session: Session, admission: Admission) {
+    super(session, admission);
+    this.gateway = gateway;
+    this.socket = socket;
+  }
+
+  get transport(): string {
+    return this.socket.conn.transport.name;
+  }
+
+  get protocol(): number {
+    return this.socket.conn.protocol;
+  }
+
+  send<Event extends keyof ServerEvents>(event: Event, ...args: Parameters<ServerEvents[Event]>): void {
+    this.socket.emit(event, ...args);
+  }
+
+  close(reason: DisconnectReason): void {
+    this.closing = reason;
+    if (disconnectReasons[reason].reconnects) this.session.close(reason);
+    else this.socket.disconnect();
+  }
+}
+
+/** The options of a {@link SocketIOGateway}. */
+export interface GatewayOptions {
+  sessionOf(socket: SocketIOClient): Session;
+  /** Whether the server is shutting down; sessions that it closes then have no other reason. */
+  isShuttingDown(): boolean;
+  /** Tracks clients that left a namespace or were refused by it. */
+  empty: Pick<EmptySessions, "left" | "refused">;
+}
+
+/**
+ * Passes handshakes and events of one Socket.IO namespace to its dispatcher, and delivers messages to its
+ * clients.
+ */
+export class SocketIOGateway implements Gateway {
+  readonly #prefix: string;
+  readonly #dispatcher: Dispatcher;
+  readonly #options: GatewayOptions;
+  /** The clients whose handshake is being verified. */
+  readonly #pending = new Set<string>();
+
+  constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
+    this.#prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+    nsp.use((socket, next) => this.#admit(socket, next));
+    nsp.on("connection", (socket) => this.#connect(socket));
+  }
+
+  deliver(members: readonly SocketIOMember[], message: Message): void {
+    const packet = { type: PacketType.EVENT, data: ["res", message] };
+    broadcast(packet, this.#prefix + encodeRes(message), members as unknown as readonly Recipient[]);
+  }
+
+  #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
+    const { id: client } = socket.client as unknown as ClientInternals;
+    // If a client sends CONNECT again before it is answered, Socket.IO would create two sockets.
+    if (this.#pending.has(client)) {
+      socket.conn.close(true);
+      // The connection is closed, so Socket.IO drops both handshakes.
+      next(new Error("duplicate CONNECT"));
+      return;
+    }
+    this.#pending.add(client);
+    this.#dispatcher.admit(
+      this.#options.sessionOf(socket),
+      connectionIdOf(socket),
+      handshakeOf(socket),
+      (admission) => {
+        socket.data = admission;
+        // No longer needed. Socket.IO would keep it, however large, as long as the connection.
+        socket.handshake.auth = {};
+        next();
+        // After this turn the socket is registered, so Socket.IO itself catches a duplicate CONNECT.
+        setImmediate(() => this.#pending.delete(client));
+      },
+      (error) => {
+        this.#pending.delete(client);
+        this.#options.empty.refused(socket);
+        next(Object.assign(new Error(error.message), { data: error }));
+      },
+    );
+  }
+
+  #connect(socket: SocketIOClient): void {
+    const admission: Admission = socket.data;
+    const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
+    // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
+    // 40,000 of them overflow it.
+    socket.use((packet) => {
+      if (socket.conn.readyState !== "open") return;
+      const ack =
+        typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
+      const [event, ...args] = packet;
+      this.#dispatcher.dispatch(member, { event, args, ack });
+    });
+    trim(socket as unknown as IOSocketInternals, "fns");
+    socket.data = member;
+    socket.on("disconnect", onDisconnect);
+    const { transport, protocol } = member;
+    this.#dispatcher.connect(member, admission, { transport, protocol });
+  }
+
+  disconnect(member: SocketIOMember, reason: string, description: unknown): void {
+    const { socket } = member;
+    const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
+    this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
+    this.#options.empty.left(socket);
+  }
+
+  #reasonOf(reason: string, description: unknown): string {
+    if (isTooLarge(description)) return "packet too large";
+    return reason === "forced close" && this.#options.isShuttingDown() ? "server shutting down" : reason;
+  }
+}
+
+/** One listener for all sockets, which saves memory: a closure for each would stay as long as its connection. */
+function onDisconnect(this: SocketIOClient, reason: string, description: unknown): void {
+  const member: SocketIOMember = this.data;
+  member.gateway.disconnect(member, reason, description);
+}
+
+/** Whether a connection ended because its client sent a packet that is too large. */
+function isTooLarge(description: unknown): boolean {
+  const { description: cause } = (description ?? {}) as { description?: { code?: unknown } };
+  return cause?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+}
