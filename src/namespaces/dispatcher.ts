@@ -87,7 +87,8 @@ export class Dispatcher {
     const about = { address: session.address };
     const details = { id, userId, namespace: this.namespace.name, ...transport };
     log.write({ level: "info", message: "connected", about, details, burst: lineBurst });
-    this.#inOrder(member, () =>
+    this.#queueBehind(
+      member,
       this.#attempt(session, () => lifecycle.connect(this.namespace, member, rooms)),
     );
   }
@@ -96,7 +97,7 @@ export class Dispatcher {
   dispatch(member: Member, request: Request): void {
     member.events++;
     if (member.queue) member.queue.push(request);
-    else this.#inOrder(member, () => this.#handle(member, request));
+    else this.#queueBehind(member, this.#handle(member, request));
   }
 
   /** Removes a member whose connection has ended, for any reason. */
@@ -112,9 +113,8 @@ export class Dispatcher {
     log.write({ level: "info", message: "disconnected", about, details, burst: lineBurst });
   }
 
-  /** Runs a step for a member. Events that the member sends before the step is done are queued. */
-  #inOrder(member: Member, step: () => void | Promise<void>): void {
-    const done = step();
+  /** Queues the events that a member sends before a step of it is done. */
+  #queueBehind(member: Member, done: void | Promise<void>): void {
     if (!done) return;
     member.queue = [];
     void done.then(() => {
@@ -122,54 +122,52 @@ export class Dispatcher {
       member.queue = undefined;
       for (const request of queue) {
         if (member.queue) (member.queue as Request[]).push(request);
-        else this.#inOrder(member, () => this.#handle(member, request));
+        else this.#queueBehind(member, this.#handle(member, request));
       }
     });
   }
 
-  #handle(member: Member, { event, args, ack }: Request): void | Promise<void> {
-    const { rateLimiter, metrics, log } = this.#options;
-    const succeeded = this.#succeeded.get(event);
+  #handle(member: Member, request: Request): void | Promise<void> {
     const startMs = performance.now();
-    return this.#attempt(
-      member.session,
-      () => {
-        rateLimiter.take(member.session, startMs);
-        return call(this.namespace, member, event, args);
-      },
-      (reply) => {
-        ack?.(reply);
-        if (succeeded) metrics.handled(succeeded, startMs);
-      },
-      (error) => {
-        // Clients can invent event names, so all unknown ones share one label.
-        const known = succeeded ? String(event) : "unknown";
-        metrics.handled(metrics.events.of([this.namespace.name, known, error.code]), startMs);
-        const about = { address: member.session.address, event: known, code: error.code };
-        const details = { id: member.id, userId: member.userId, namespace: this.namespace.name };
-        log.write({ level: "debug", message: "event refused", about, details, burst: lineBurst });
-        if (ack) ack({ error });
-        else member.send("error", { event: String(event).slice(0, maxQuotedChars), error });
-      },
-    );
+    try {
+      this.#options.rateLimiter.take(member.session, startMs);
+      const reply = call(this.namespace, member, request);
+      if (!(reply instanceof Promise)) return this.#succeed(request, startMs, reply);
+      return this.#withinTime(member.session, reply)
+        .then((late) => this.#succeed(request, startMs, late))
+        .catch((thrown) => this.#refuse(member, request, startMs, thrown));
+    } catch (thrown) {
+      this.#refuse(member, request, startMs, thrown);
+    }
   }
 
-  /**
-   * Runs an action. Here alone a thrown error becomes the error that the client receives; server faults are
-   * logged.
-   */
+  #succeed({ event, ack }: Request, startMs: number, reply: unknown): void {
+    ack?.(reply);
+    this.#options.metrics.handled(this.#succeeded.get(event) as Count, startMs);
+  }
+
+  #refuse(member: Member, { event, ack }: Request, startMs: number, thrown: unknown): void {
+    const { metrics, log } = this.#options;
+    const { id, userId, session } = member;
+    const error = this.#errorOf(session, thrown);
+    // Clients can invent event names, so all unknown ones share one label.
+    const known = this.#succeeded.has(event) ? String(event) : "unknown";
+    metrics.handled(metrics.events.of([this.namespace.name, known, error.code]), startMs);
+    const about = { address: session.address, event: known, code: error.code };
+    const details = { id, userId, namespace: this.namespace.name };
+    log.write({ level: "debug", message: "event refused", about, details, burst: lineBurst });
+    if (ack) ack({ error });
+    else member.send("error", { event: String(event).slice(0, maxQuotedChars), error });
+  }
+
+  /** Runs an action within the time limit. */
   #attempt<T>(
     session: Session,
     action: () => T | Promise<T>,
     succeed: (result: T) => void = () => {},
     refuse: (error: ErrorInfo) => void = () => {},
   ): void | Promise<void> {
-    const fail = (thrown: unknown) => {
-      const error = errorInfo(thrown);
-      // A ClientError with this code was logged where it was thrown.
-      if (error.code === "internal" && !(thrown instanceof ClientError)) this.#logFault(session, thrown);
-      refuse(error);
-    };
+    const fail = (thrown: unknown) => refuse(this.#errorOf(session, thrown));
     try {
       const result = action();
       if (result instanceof Promise) return this.#withinTime(session, result).then(succeed).catch(fail);
@@ -177,6 +175,14 @@ export class Dispatcher {
     } catch (thrown) {
       fail(thrown);
     }
+  }
+
+  /** Here alone a thrown error becomes the error that the client receives; server faults are logged. */
+  #errorOf(session: Session, thrown: unknown): ErrorInfo {
+    const error = errorInfo(thrown);
+    // A ClientError with this code was logged where it was thrown.
+    if (error.code === "internal" && !(thrown instanceof ClientError)) this.#logFault(session, thrown);
+    return error;
   }
 
   #logFault({ address }: Session, thrown: unknown): void {
@@ -204,12 +210,7 @@ export class Dispatcher {
   }
 }
 
-function call(
-  { name, events }: Namespace,
-  member: Member,
-  event: unknown,
-  args: readonly unknown[],
-): unknown {
+function call({ name, events }: Namespace, member: Member, { event, args }: Request): unknown {
   if (member.closing) throw new ClientError("closing");
   const handler = events.get(event as string);
   if (handler) return handler(member, args);

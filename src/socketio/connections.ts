@@ -113,10 +113,10 @@ export class SocketIOGateway implements Gateway {
     // 40,000 of them overflow it.
     socket.use((packet) => {
       if (socket.conn.readyState !== "open") return;
-      const ack =
-        typeof packet.at(-1) === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
-      const [event, ...args] = packet;
-      this.#dispatcher.dispatch(member, { event, args, ack });
+      const last = packet[packet.length - 1];
+      const ack = typeof last === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
+      const event = packet.shift();
+      this.#dispatcher.dispatch(member, { event, args: packet, ack });
     });
     trim(socket as unknown as IOSocketInternals, "fns");
     socket.data = member;

@@ -142,7 +142,7 @@ async function manyRooms(server: Measured): Promise<Figures> {
 async function connect(server: Measured): Promise<Figures> {
   const warm = await connectMany(
     server.port,
-    Array.from({ length: 200 }, () => ""),
+    Array.from({ length: 2_000 }, () => ""),
   );
   end(warm);
   await sleep(settleMs);
@@ -161,7 +161,7 @@ async function idle(server: Measured, connections: number): Promise<Figures> {
   end(
     await connectMany(
       server.port,
-      Array.from({ length: 200 }, () => ""),
+      Array.from({ length: 2_000 }, () => ""),
     ),
   );
   await sleep(settleMs);
