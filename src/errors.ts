@@ -32,8 +32,11 @@ export type RefusalCode = keyof typeof refusals;
 export const cutOff = 1006;
 
 interface Disconnect {
-  /** The close code of a WebSocket (RFC 6455, section 7.4); {@link cutOff} if no close frame is sent. */
-  code: number;
+  /**
+   * The close code of a WebSocket (RFC 6455, section 7.4); {@link cutOff} if no close frame is sent, undefined if the
+   * WebSocket stays open.
+   */
+  code: number | undefined;
   /** Whether clients reconnect by themselves. */
   reconnects: boolean;
 }
@@ -46,8 +49,9 @@ export const disconnectReasons = {
   "packet too large": { code: 1009, reconnects: true },
   "no namespace": { code: 1000, reconnects: true },
   "server shutting down": { code: 1001, reconnects: true },
-  "token expired": { code: 1008, reconnects: false },
-  bye: { code: 1000, reconnects: false },
+  // These leave the namespace only: Socket.IO says so in a packet, and the WebSocket stays open.
+  "token expired": { code: undefined, reconnects: false },
+  bye: { code: undefined, reconnects: false },
 } as const satisfies Record<string, Disconnect>;
 
 export type DisconnectReason = keyof typeof disconnectReasons;

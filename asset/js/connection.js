@@ -49,7 +49,7 @@ export function createConnection(state, changed) {
     // A token belongs into no script, which has one from whoever runs it.
     if (event !== "auth") state.sent = [...state.sent, { event, args }].slice(-longestScript);
     const { ack, lost } = await new Promise((resolve) => emit(event, args, resolve));
-    if (lost) throw new Error("No answer came; it may not have arrived.");
+    if (lost) throw new Error("The server did not answer. Your message may not have arrived.");
     if (ack?.error) throw new Error(ack.error.message);
   }
 
@@ -85,7 +85,7 @@ export function createConnection(state, changed) {
     });
     on(mine, "connect_error", ({ message, data }) => {
       if (mine.active) setStatus("reconnecting");
-      else goOut("turned away", message, data?.code);
+      else goOut("refused", message, data?.code);
     });
     on(mine, "disconnect", (reason) => {
       const dismissed = reason === "io server disconnect";

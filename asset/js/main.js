@@ -47,7 +47,7 @@ const actions = {
   async copy(text, what) {
     state.said = await copy(text).then(
       () => `Copied ${what}`,
-      () => "This browser does not let the page copy",
+      () => "Could not copy to the clipboard",
     );
     redraw();
     setTimeout(() => actions.update(() => (state.said = "")), saidForMs);

@@ -21,9 +21,9 @@ export function createState(entry) {
     entered: undefined,
     /** Whether the next greeting is the first since one came in by the entrance. */
     arriving: false,
-    /** @type {"new" | "connecting" | "connected" | "reconnecting" | "offline" | "turned away"} */
+    /** @type {"new" | "connecting" | "connected" | "reconnecting" | "offline" | "refused"} */
     status: "new",
-    /** In words: why the connection ended or was turned away. */
+    /** In words: why the connection ended or was refused. */
     reason: "",
     attempt: 0,
     transport: "",
@@ -96,7 +96,7 @@ export function authorized(state, token, { expiresAt, rooms }) {
   Object.assign(state, { token, expired: false, complaint: "" });
   for (const room of [...state.rooms.keys()]) if (!rooms.includes(room)) forget(state, room);
   answered(state, [
-    `The new token ${expiresAt === null ? "does not expire" : `holds until ${moment(expiresAt)}`}`,
+    `The new token ${expiresAt === null ? "does not expire" : `is valid until ${moment(expiresAt)}`}`,
   ]);
 }
 

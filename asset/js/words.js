@@ -38,7 +38,7 @@ export function sentence(message) {
   if (state === "normal") return [text.replace(/^<= /, "")];
   if (text === "connected!")
     return ["Connected as ", who, ...(rooms.length ? [", in ", ...list(rooms)] : [])];
-  if (text === "disconnected!") return [who, " lost the connection"];
+  if (text === "disconnected!") return [who, " disconnected"];
   if (effect(message) === "joined") return [who, " joined ", { name: room }];
   return text === `<= ${userId} leaved` ? [who, " said bye"] : [who, " left ", { name: room }];
 }
@@ -49,8 +49,8 @@ export const ending = (reason) =>
     "io server disconnect": "You said bye.",
     "io client disconnect": "You disconnected.",
     "transport close": "The connection was closed.",
-    "transport error": "The connection broke.",
-    "ping timeout": "The server fell silent.",
+    "transport error": "The connection was lost.",
+    "ping timeout": "The server stopped responding.",
     token_expired: "Your token has expired, and no new one came.",
   })[reason] ?? reason;
 
@@ -61,7 +61,7 @@ export const ending = (reason) =>
  */
 export const advice = (code, gaveToken) =>
   ({
-    unauthorized: gaveToken ? "Yours is not valid here: give another." : "Give yours below.",
+    unauthorized: gaveToken ? "Your token is not valid. Enter another one." : "Enter your token below.",
     token_expired: "Give a new one below.",
     forbidden: "Choose another room, or give a token that allows this one.",
   })[code];

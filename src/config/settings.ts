@@ -56,8 +56,8 @@ const roomSettings = {
   }),
   maxConnections: count("Connections in total; further ones are refused", 10_000),
   maxConnectionsPerAddress: count("Connections per IPv4 address or IPv6 /64 network", 1_000),
-  sendQueueMaxBytes: bytes("Unread data at which a client is disconnected", 1_000_000),
-  sendQueueAgeMs: milliseconds("Time a client may leave data unread", 30_000),
+  sendQueueMaxBytes: bytes("Unread data at which a client that does not read is disconnected", 1_000_000),
+  sendQueueAgeMs: milliseconds("Time a client with unread data may read nothing", 30_000),
   memoryMaxBytes: bytes("Total unread data at which the slowest clients are disconnected", 256_000_000),
   inboundMemoryMaxBytes: bytes(
     "Total incomplete packets at which the largest senders are disconnected",

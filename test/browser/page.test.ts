@@ -43,7 +43,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
         await ann.page.getByText("recv to myself").waitFor();
       }
       await bob.page.close();
-      await ann.reads("bob lost the connection");
+      await ann.reads("bob disconnected");
       await ann.room("den").getByText("1 member", { exact: true }).waitFor();
     });
   }
@@ -112,7 +112,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const ann = await windows(t, open)(`${url}/?room=the+lobby&userId=ann&namespace=/chat`);
     const [other] = await Promise.all([
       ann.page.context().waitForEvent("page"),
-      ann.page.getByRole("link", { name: "Open the lobby as somebody else" }).click(),
+      ann.page.getByRole("link", { name: "Open the lobby as another user" }).click(),
     ]);
     await other.getByText("Connected as bob, in the lobby").waitFor();
     await ann.reads("bob joined the lobby");
@@ -171,7 +171,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const ann = await windows(t, open)(`${url}/?room=a%07b&userId=ann`);
     await ann.page
       .getByRole("alert")
-      .getByText(/Turned away. room: expected 1 to 128 characters/)
+      .getByText(/Refused. room: expected 1 to 128 characters/)
       .waitFor();
     await ann.enter("ann", "lobby");
     await ann.reads("ann joined lobby");

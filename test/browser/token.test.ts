@@ -22,7 +22,7 @@ function token(claims: Record<string, unknown> = {}): Promise<string> {
 /** Signs a token that a server, which tolerates clock skew, treats as expired within two seconds. */
 const brief = () => token({ exp: Math.floor(Date.now() / 1_000) - clockSkewSeconds + 2 });
 
-const field = ({ page }: Window) => page.getByLabel("Token (where the server asks for one)");
+const field = ({ page }: Window) => page.getByLabel("Token (if required)");
 
 /** Waits until the start page shows this sentence and has focused the token field. */
 async function asksFor({ page }: Window, sentence: string): Promise<void> {
@@ -45,7 +45,7 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await ann.enter("somebody", "lobby");
     await ann.reads("ann joined lobby");
     await ann.say(`auth ${second}`);
-    await ann.page.getByText(/^The new token holds until .*\d:\d\d/).waitFor();
+    await ann.page.getByText(/^The new token is valid until .*\d:\d\d/).waitFor();
     await ann.say("hello");
     await ann.line.press("ArrowUp");
     await ann.line.press("ArrowUp");
@@ -74,7 +74,7 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await ann.say("said before");
     await ann.reads("said before");
     await ann.say(`auth ${await token()}`);
-    await ann.page.getByText(/^The new token holds/).waitFor();
+    await ann.page.getByText(/^The new token is valid/).waitFor();
     await ann.page.getByRole("button", { name: "Copy as script" }).click();
     await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
     const script = await ann.page.evaluate(() => navigator.clipboard.readText());
@@ -90,20 +90,20 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
   test("explains what to do about a missing or refused token and focuses its field", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
-    const asks = "Turned away. This server asks for a valid token.";
+    const asks = "Refused. This server asks for a valid token.";
     const tries = async (value: string) => {
       await field(ann).fill(value);
       await field(ann).press("Enter");
     };
-    await asksFor(ann, `${asks} Give yours below.`);
+    await asksFor(ann, `${asks} Enter your token below.`);
     await tries("let me in");
-    await asksFor(ann, `${asks} Yours is not valid here: give another.`);
+    await asksFor(ann, `${asks} Your token is not valid. Enter another one.`);
     await tries(await token({ exp: 1 }));
-    await asksFor(ann, "Turned away. The token has expired. Give a new one below.");
+    await asksFor(ann, "Refused. The token has expired. Give a new one below.");
     const forbidden =
       "The token does not allow the room lobby. Choose another room, or give a token that allows this one.";
     await tries(await token({ rooms: ["den"] }));
-    await asksFor(ann, `Turned away. ${forbidden}`);
+    await asksFor(ann, `Refused. ${forbidden}`);
     await ann.page.getByLabel("Room", { exact: true }).fill("den");
     await field(ann).press("Enter");
     await ann.reads("ann joined den");
@@ -169,7 +169,7 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await app.close();
     await ann.status("reconnecting");
     await startServer(t, { authSecret: authSecret.toUpperCase() }, { port });
-    await ann.page.getByRole("alert").getByText("Yours is not valid here: give another.").waitFor();
+    await ann.page.getByRole("alert").getByText("Your token is not valid. Enter another one.").waitFor();
     await ann.page.keyboard.type("tence");
     assert.equal(await ann.line.inputValue(), "half a sentence");
   });

@@ -8,7 +8,7 @@ const inStatus = ({ status, attempt }) =>
 export const bar = (state, actions) => {
   const { namespace, status, socketId, transport, userId, roundTripMs, wireOpen, began, sent, token } = state;
   const on = status === "connected";
-  const gone = status === "offline" || status === "turned away";
+  const gone = status === "offline" || status === "refused";
   const toggleWire = () =>
     actions.update((state) => {
       state.wireOpen = !wireOpen;

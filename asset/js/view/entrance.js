@@ -26,8 +26,8 @@ export const entrance = (state, { enter }) => {
                 A room server for Socket.IO clients is running here. Enter a name and a room. Open this page in a
                 second window to have somebody to talk to.
               </p>`
-          : html`<p id="reason" role="alert" class=${status === "turned away" ? "failed" : ""}>
-              ${status === "turned away" ? "Turned away. " : ""}${reason}
+          : html`<p id="reason" role="alert" class=${status === "refused" ? "failed" : ""}>
+              ${status === "refused" ? "Refused. " : ""}${reason}
             </p>`
       }
       <form @submit=${submit}>
@@ -41,7 +41,7 @@ export const entrance = (state, { enter }) => {
           </select>
         </label>
         <label class="token">
-          Token (where the server asks for one)
+          Token (if required)
           <input name="token" type="password" autocomplete="off" aria-describedby=${first ? nothing : "reason"}
             .value=${token} ${ref(tokenField)} />
         </label>

@@ -17,7 +17,7 @@ const conversation = (state, actions) => html`
   <div class="columns ${state.wireOpen ? "with-wire" : ""}">
     ${rooms(state, actions)}
     <main>
-      ${state.status === "offline" || state.status === "turned away" ? entrance(state, actions) : nothing}
+      ${state.status === "offline" || state.status === "refused" ? entrance(state, actions) : nothing}
       ${timeline(state, actions)}
       ${composer(state, actions)}
     </main>

@@ -27,7 +27,7 @@ export const rooms = (state, actions) => {
 const one = (state, actions, name, room) => html`
   <li>
     ${choice(state, actions, name, name, members(room.members), room.unread)}
-    <a class="button plain" target="_blank" title="Open ${name} as somebody else" aria-label="Open ${name} as somebody else"
+    <a class="button plain" target="_blank" title="Open ${name} as another user" aria-label="Open ${name} as another user"
       href=${linkTo({ room: name, userId: guest(state.userId), namespace: state.namespace })}>↗</a>
     <button class="plain" title="Leave ${name}" aria-label="Leave ${name}" @click=${() => actions.leave(name)}>×</button>
   </li>
