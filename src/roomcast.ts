@@ -74,7 +74,9 @@ export async function serve(app: FastifyInstance, settings: RoomSettings): Promi
       health.leaving = true;
       await sleep(settings.drainDelayMs);
       health.closed = true;
-      await Promise.all(dispatchers.map((dispatcher) => dispatcher.idle()));
+      // No request may take longer, but new ones may follow for as long as clients are connected.
+      const late = sleep(settings.handlerTimeoutMs, undefined, { ref: false });
+      await Promise.race([Promise.all(dispatchers.map((dispatcher) => dispatcher.idle())), late]);
       // The last answers are sent in the next turn of the event loop.
       await turn();
       await drain(settings.drainTimeMs);

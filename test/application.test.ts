@@ -35,6 +35,7 @@ describe("no client crashes an application that", () => {
         "connection",
         (raw: Untyped) => (raw.request = { url: "/" }),
       ),
+    "replaces the data of a socket": onSocket((socket) => (socket.data = {})),
     "deletes the request of a client": onSocket(({ conn }) => delete conn.request),
     "deletes the public properties of a request": onSocket(({ request }) => {
       for (const key of ["headers", "rawHeaders", "url", "method", "socket", "connection"])

@@ -7,6 +7,7 @@ import { generations } from "./support/generations.ts";
 import { scrape } from "./support/metrics.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
+import { authSecret, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -59,6 +60,38 @@ test("serves other clients during a burst of joins and leaves in a large room", 
   const before = served;
   await mover.receives(/^43399/);
   isMoving = false;
+  await serving;
+  assert.ok(
+    served - before > 2,
+    `only ${served - before} requests of another client were answered meanwhile`,
+  );
+});
+
+test("serves other clients during a burst of events behind one that takes time", async (t) => {
+  const { url } = await startServer(t, { authSecret });
+  const shown = await token();
+  const enterWithToken = async () => {
+    const raw = await openRaw(t, url);
+    raw.send(`40${JSON.stringify({ token: shown, room: "lobby" })}`);
+    await raw.receives(/connected!/);
+    return raw;
+  };
+  const [sender] = await Promise.all(numbers(150).map(enterWithToken));
+  const other = await connect(t, url, { auth: { token: shown } });
+  let served = 0;
+  let isSending = true;
+  const serving = (async () => {
+    while (isSending) {
+      await other.ask("notice", "served?");
+      served++;
+    }
+  })();
+  const chats = numbers(400).map((n) => `42${n}["chat",${JSON.stringify("x".repeat(500))}]`);
+  sender?.send(`42["auth","${shown}"]`, ...chats);
+  await sender?.receives(/^430/);
+  const before = served;
+  await sender?.receives(/^43399/);
+  isSending = false;
   await serving;
   assert.ok(
     served - before > 2,

@@ -3,8 +3,10 @@ import { test } from "node:test";
 import type { Socket } from "socket.io-client";
 import type { RoomcastOptions } from "../src/roomcast.ts";
 import { connect, next, client as startClient } from "./support/client.ts";
+import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { authSecret, now, token } from "./support/tokens.ts";
+import { until } from "./support/until.ts";
 
 /** Creates a client typed for an application's own events. */
 const client = (...options: Parameters<typeof startClient>) => startClient(...options) as unknown as Socket;
@@ -98,4 +100,13 @@ test("a socket in an application's namespace is disconnected when its token expi
   await Promise.all([next(game, "connect"), renewing.ask("auth", await token({ sub: "ann" }))]);
   assert.equal((await next(forgetful, "disconnect"))[0], "io server disconnect");
   assert.equal(await game.emitWithAck("move", "e4"), "ann moved to e4");
+});
+
+test("a client that sends CONNECT to an application's namespace twice at once is disconnected", async (t) => {
+  const { url, app } = await startGame(t, { authSecret });
+  const raw = await openRaw(t, url);
+  const connectPacket = `40/game,${JSON.stringify({ token: await token() })}`;
+  raw.send(connectPacket, connectPacket);
+  await raw.closed();
+  await until(() => assert.equal(app.roomcast.io.of("/game").sockets.size, 0));
 });

@@ -192,7 +192,7 @@ function takePost(this: Internals, request: IncomingMessage, response: ServerRes
   request.on("close", cutShort);
   readBody(request, this.maxHttpBufferSize, body.hold, (bytes) => {
     if (bytes === undefined) {
-      response.writeHead(413).end();
+      response.writeHead(413, { connection: "close" }).end();
       return release();
     }
     // A request also emits "close" after it was read completely.

@@ -173,6 +173,11 @@ export class Session implements Producer<InboundPacket> {
     this.bufferedBytes = bytes;
   }
 
+  /** Handles the session's next packet only when a step is done, which never rejects. */
+  waitFor(step: Promise<unknown>): void {
+    this.shared.pacer.waitFor(this, step);
+  }
+
   /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
     if (this.transport) this.transport.farewell = reason;

@@ -1,5 +1,5 @@
 import { type RefusalCode, refusals } from "../errors.ts";
-import { Counts } from "./numbers.ts";
+import { Counts, maxQuotedChars } from "./numbers.ts";
 
 /** Limits on who may connect, and on the number of connections. */
 export interface AdmissionOptions {
@@ -24,9 +24,6 @@ export interface Refusal {
 export type ForeignPage = { origin: string } | { unnamed: "cross-site" | "same-site" | "JSONP" };
 
 const retryAfterSeconds = 5;
-
-/** Most characters of a client's own text that are repeated to the client and in the log. */
-const maxQuotedChars = 128;
 
 /** Decides whether one more session may start, on any gateway. */
 export class Admission {

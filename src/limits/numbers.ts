@@ -89,3 +89,6 @@ export class Counts {
 export function spread(count: number, overMs: number): number[] {
   return Array.from({ length: count }, (_, n) => (n * overMs) / count);
 }
+
+/** The length to which texts from clients are cut in log lines and error messages, in characters. */
+export const maxQuotedChars = 128;

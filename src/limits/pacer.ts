@@ -45,6 +45,8 @@ class Inbox<Packet> {
   readonly packets: Packet[] = [];
   /** Index of the next packet to handle. */
   next = 0;
+  /** Steps of the connection that are not done; its next packet waits for them. */
+  pendingSteps = 0;
   /** Called once no packet waits any more. */
   readonly idle: (() => void)[] = [];
   /** When the connection first waited for a reader, in milliseconds of `performance.now()`. */
@@ -202,6 +204,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   #handleNext(connection: P): void {
     const inbox = this.#inboxes.get(connection);
     if (!inbox) return;
+    if (inbox.pendingSteps > 0) return;
     const packet = inbox.packets[inbox.next];
     if (!packet || connection.isClosed) this.#resume(connection, inbox);
     else if (this.#isSpent) this.#waitForTurn(connection);
@@ -209,6 +212,22 @@ export class Pacer<Packet, P extends Producer<Packet>> {
       inbox.next++;
       this.#handle(connection, packet);
     }
+  }
+
+  /**
+   * Handles no further packet of a connection, and reads none, until a step is done: what its later events cause must
+   * be charged in the turn in which they are handled.
+   *
+   * @param step never rejects
+   */
+  waitFor(connection: P, step: Promise<unknown>): void {
+    const inbox = this.#hold(connection);
+    inbox.pendingSteps++;
+    connection.keepAlive();
+    void step.then(() => {
+      connection.keepAlive();
+      if (--inbox.pendingSteps === 0) this.#waitForTurn(connection);
+    });
   }
 
   /** Reads again from a connection that has no waiting packets any more. */

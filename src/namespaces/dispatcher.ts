@@ -1,4 +1,5 @@
 import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
+import { maxQuotedChars } from "../limits/numbers.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
@@ -14,9 +15,6 @@ export interface DispatcherOptions {
   metrics: Metrics;
   log: RepeatLog;
 }
-
-/** How many characters of an event name or an error are quoted in answers and in the log. */
-const maxQuotedChars = 128;
 
 /** Log lines about the connections and refused events of one address before further ones are only counted. */
 const lineBurst = 50;
@@ -117,7 +115,7 @@ export class Dispatcher {
   #queueBehind(member: Member, done: void | Promise<void>): void {
     if (!done) return;
     member.queue = [];
-    void done.then(() => {
+    const handled = done.then(() => {
       const { queue = [] } = member;
       member.queue = undefined;
       for (const request of queue) {
@@ -125,6 +123,7 @@ export class Dispatcher {
         else this.#queueBehind(member, this.#handle(member, request));
       }
     });
+    member.session.waitFor?.(handled);
   }
 
   #handle(member: Member, request: Request): void | Promise<void> {

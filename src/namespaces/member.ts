@@ -14,6 +14,8 @@ export interface Session {
   permissions?: Permissions;
   /** The number of handshakes with namespaces so far. */
   handshakes: number;
+  /** Reads no further event until a step is done, which never rejects. A gateway without backpressure leaves it out. */
+  waitFor?(step: Promise<unknown>): void;
   /** Ends the connection on every namespace. */
   close(reason: DisconnectReason): void;
 }

@@ -62,12 +62,13 @@ export const roomEvents = ({
       });
     }),
 
-    auth: on(Token, async (member, token) => {
+    auth: on(Token, (member, token) => {
       if (!authenticator) throw new ClientError("unknown_event", "This server asks for no token.");
-      const permissions = await authenticator.authenticate(token);
-      if (member.closing) throw new ClientError("closing");
-      await reauthenticate(rooms, member, permissions, authenticator);
-      return { expiresAt: permissions.expiresAt ?? null, rooms: [...member.rooms] };
+      return authenticator.authenticate(token).then(async (permissions) => {
+        if (member.closing) throw new ClientError("closing");
+        await reauthenticate(rooms, member, permissions, authenticator);
+        return { expiresAt: permissions.expiresAt ?? null, rooms: [...member.rooms] };
+      });
     }),
   };
 };

@@ -23,10 +23,10 @@ export class Hub implements BrokerListener {
 
   /** Removes the connection from its rooms and from the hub. @returns the rooms it was in */
   remove(connection: Connection): readonly RoomName[] {
+    if (!this.#connections.delete(connection.id)) return noRooms;
     const { rooms } = connection;
     for (const room of rooms) this.#removeFrom(room, connection);
     connection.rooms = noRooms;
-    this.#connections.delete(connection.id);
     const others = this.#users.get(connection.userId);
     if (others instanceof Set && others.size > 1) others.delete(connection);
     else this.#users.delete(connection.userId);

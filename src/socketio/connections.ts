@@ -10,7 +10,8 @@ import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { encodeRes } from "./encode.ts";
 import { handshakeOf } from "./handshake.ts";
-import type { ClientInternals, IOSocketInternals } from "./internals.ts";
+import type { IOSocketInternals } from "./internals.ts";
+import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
 
 /** A Socket.IO client on one of roomcast's namespaces. */
@@ -60,8 +61,9 @@ export class SocketIOGateway implements Gateway {
   readonly #prefix: string;
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
-  /** The clients whose handshake is being verified. */
-  readonly #pending = new Set<string>();
+  /** Admitted clients whose socket is not connected yet. */
+  readonly #admissions = new WeakMap<SocketIOClient, Admission>();
+  readonly #pending = new PendingConnects();
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
     this.#prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
@@ -77,29 +79,20 @@ export class SocketIOGateway implements Gateway {
   }
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
-    const { id: client } = socket.client as unknown as ClientInternals;
-    // If a client sends CONNECT again before it is answered, Socket.IO would create two sockets.
-    if (this.#pending.has(client)) {
-      socket.conn.close(true);
-      // The connection is closed, so Socket.IO drops both handshakes.
-      next(new Error("duplicate CONNECT"));
-      return;
-    }
-    this.#pending.add(client);
+    if (!this.#pending.begin(socket, next)) return;
     this.#dispatcher.admit(
       this.#options.sessionOf(socket),
       connectionIdOf(socket),
       handshakeOf(socket),
       (admission) => {
-        socket.data = admission;
+        this.#admissions.set(socket, admission);
         // No longer needed. Socket.IO would keep it, however large, as long as the connection.
         socket.handshake.auth = {};
         next();
-        // After this turn the socket is registered, so Socket.IO itself catches a duplicate CONNECT.
-        setImmediate(() => this.#pending.delete(client));
+        this.#pending.admitted(socket);
       },
       (error) => {
-        this.#pending.delete(client);
+        this.#pending.refused(socket);
         this.#options.empty.refused(socket);
         next(Object.assign(new Error(error.message), { data: error }));
       },
@@ -107,7 +100,8 @@ export class SocketIOGateway implements Gateway {
   }
 
   #connect(socket: SocketIOClient): void {
-    const admission: Admission = socket.data;
+    const admission = this.#admissions.get(socket) as Admission;
+    this.#admissions.delete(socket);
     const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
     // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
     // 40,000 of them overflow it.
@@ -119,7 +113,7 @@ export class SocketIOGateway implements Gateway {
       this.#dispatcher.dispatch(member, { event, args: packet, ack });
     });
     trim(socket as unknown as IOSocketInternals, "fns");
-    socket.data = member;
+    members.set(socket, member);
     socket.on("disconnect", onDisconnect);
     const { transport, protocol } = member;
     this.#dispatcher.connect(member, admission, { transport, protocol });
@@ -138,9 +132,11 @@ export class SocketIOGateway implements Gateway {
   }
 }
 
+const members = new WeakMap<SocketIOClient, SocketIOMember>();
+
 /** One listener for all sockets, which saves memory: a closure for each would stay as long as its connection. */
 function onDisconnect(this: SocketIOClient, reason: string, description: unknown): void {
-  const member: SocketIOMember = this.data;
+  const member = members.get(this) as SocketIOMember;
   member.gateway.disconnect(member, reason, description);
 }
 

@@ -1,11 +1,12 @@
 import type { Authenticator, Permissions } from "../auth/permissions.ts";
 import type { Core } from "../core.ts";
 import { ClientError, errorInfo } from "../errors.ts";
-import { longestTimerMs } from "../limits/numbers.ts";
+import { longestTimerMs, maxQuotedChars } from "../limits/numbers.ts";
 import type { Session } from "../namespaces/member.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { handshakeOf } from "./handshake.ts";
 import type { NamespaceInternals } from "./internals.ts";
+import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIOServer } from "./server.ts";
 
 /** The options of {@link guardOwnNamespaces}. */
@@ -26,8 +27,15 @@ export function guardOwnNamespaces(io: SocketIOServer, options: OwnNamespacesOpt
   const { authenticator } = options.core;
   io.on("new_namespace", (nsp) => {
     const required = options.publicNamespaces.includes(nsp.name) ? undefined : authenticator;
-    const admit = (socket: SocketIOClient, next: (error?: Error) => void) =>
-      void admitTo(nsp.name, socket, required, options).then(next);
+    const pending = new PendingConnects();
+    const admit = (socket: SocketIOClient, next: (error?: Error) => void) => {
+      if (!pending.begin(socket, next)) return;
+      void admitTo(nsp.name, socket, required, options).then((error) => {
+        next(error);
+        if (error) pending.refused(socket);
+        else pending.admitted(socket);
+      });
+    };
     // Runs before the middleware that a namespace inherits from its parent.
     (nsp as unknown as NamespaceInternals)._fns.unshift(admit as never);
     nsp.prependListener("connection", (socket) => {
@@ -57,6 +65,8 @@ async function admitTo(
     const error = errorInfo(thrown);
     metrics.refusals.add([error.code]);
     const about = { address: session.address, code: error.code };
+    if (!(thrown instanceof ClientError))
+      log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
     log.write({ level: "info", message: "handshake refused", about, details: { id: socket.id, namespace } });
     empty.refused(socket);
     return Object.assign(new Error(error.message), { data: error });
@@ -77,7 +87,7 @@ function limitRate(
     const error = errorInfo(thrown);
     const ack = packet.at(-1);
     if (typeof ack === "function") ack({ error });
-    else socket.emit("error", { event: String(packet[0]), error });
+    else socket.emit("error", { event: String(packet[0]).slice(0, maxQuotedChars), error });
     return;
   }
   next();
