@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { get } from "node:http";
 import { connect as openTcp } from "node:net";
 import { after, describe, test } from "node:test";
+import { coreOf } from "../src/roomcast.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, engineUrl, openPolling } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
@@ -351,8 +352,9 @@ test("disconnects a client that answers no ping and announces it to its rooms", 
 test("logs an internal fault with its stack and reports it to the client only as internal", async (t) => {
   const { url, app, logs } = await startServer(t);
   const ann = await connect(t, url);
-  const [socket] = app.roomcast.io.of("/").sockets.values();
-  Object.defineProperty(socket?.data, "context", {
+  const [root] = coreOf(app).dispatchers;
+  const [member] = root?.namespace.rooms.hub.connections ?? [];
+  Object.defineProperty(member, "context", {
     set() {
       throw new Error("a secret of the server");
     },
