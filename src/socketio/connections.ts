@@ -113,13 +113,12 @@ export class SocketIOGateway implements Gateway {
       this.#dispatcher.dispatch(member, { event, args: packet, ack });
     });
     trim(socket as unknown as IOSocketInternals, "fns");
-    members.set(socket, member);
-    socket.on("disconnect", onDisconnect);
+    socket.on("disconnect", (reason, description) => this.#disconnect(member, reason, description));
     const { transport, protocol } = member;
     this.#dispatcher.connect(member, admission, { transport, protocol });
   }
 
-  disconnect(member: SocketIOMember, reason: string, description: unknown): void {
+  #disconnect(member: SocketIOMember, reason: string, description: unknown): void {
     const { socket } = member;
     const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
     this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
@@ -130,14 +129,6 @@ export class SocketIOGateway implements Gateway {
     if (isTooLarge(description)) return "packet too large";
     return reason === "forced close" && this.#options.isShuttingDown() ? "server shutting down" : reason;
   }
-}
-
-const members = new WeakMap<SocketIOClient, SocketIOMember>();
-
-/** One listener for all sockets, which saves memory: a closure for each would stay as long as its connection. */
-function onDisconnect(this: SocketIOClient, reason: string, description: unknown): void {
-  const member = members.get(this) as SocketIOMember;
-  member.gateway.disconnect(member, reason, description);
 }
 
 /** Whether a connection ended because its client sent a packet that is too large. */
