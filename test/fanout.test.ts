@@ -5,7 +5,7 @@ import type { Message } from "../src/protocol.ts";
 import { connect, enter, type Member, next } from "./support/client.ts";
 import { generations } from "./support/generations.ts";
 import { scrape } from "./support/metrics.ts";
-import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
+import { connectRaw, openPolling, openRaw, type RawSocket } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
 import { authSecret, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
@@ -41,30 +41,36 @@ test("joins and leaves by a client in 200 rooms with long names disconnect no me
   assert.deepEqual(slowConsumers(logs), []);
 });
 
+/** Sends events with the ack ids 0 to 399 at once, and asserts that another client is served before the last ack. */
+async function servesDuring(other: Member, sender: RawSocket, events: string[]): Promise<void> {
+  let served = 0;
+  let isSending = true;
+  const serving = (async () => {
+    while (isSending) {
+      await other.ask("notice", "served?");
+      served++;
+    }
+  })();
+  sender.send(...events);
+  await sender.receives(/^430/);
+  const before = served;
+  await sender.receives(/^43399/);
+  isSending = false;
+  await serving;
+  assert.ok(
+    served - before > 2,
+    `only ${served - before} requests of another client were answered meanwhile`,
+  );
+}
+
 test("serves other clients during a burst of joins and leaves in a large room", async (t) => {
   const { url } = await startServer(t);
   const room = "r".repeat(128);
   await Promise.all(numbers(150).map(() => connectRaw(t, url, `room=${room}`)));
   const other = await enter(t, url, "other", "elsewhere");
   const mover = await connectRaw(t, url, `userId=${"m".repeat(128)}`);
-  let served = 0;
-  let isMoving = true;
-  const serving = (async () => {
-    while (isMoving) {
-      await other.ask("notice", "served?");
-      served++;
-    }
-  })();
-  mover.send(...numbers(400).map((n) => `42${n}["${n % 2 ? "leave" : "join"}","${room}"]`));
-  await mover.receives(/^430/);
-  const before = served;
-  await mover.receives(/^43399/);
-  isMoving = false;
-  await serving;
-  assert.ok(
-    served - before > 2,
-    `only ${served - before} requests of another client were answered meanwhile`,
-  );
+  const moves = numbers(400).map((n) => `42${n}["${n % 2 ? "leave" : "join"}","${room}"]`);
+  await servesDuring(other, mover, moves);
 });
 
 test("serves other clients during a burst of events behind one that takes time", async (t) => {
@@ -78,25 +84,8 @@ test("serves other clients during a burst of events behind one that takes time",
   };
   const [sender] = await Promise.all(numbers(150).map(enterWithToken));
   const other = await connect(t, url, { auth: { token: shown } });
-  let served = 0;
-  let isSending = true;
-  const serving = (async () => {
-    while (isSending) {
-      await other.ask("notice", "served?");
-      served++;
-    }
-  })();
   const chats = numbers(400).map((n) => `42${n}["chat",${JSON.stringify("x".repeat(500))}]`);
-  sender?.send(`42["auth","${shown}"]`, ...chats);
-  await sender?.receives(/^430/);
-  const before = served;
-  await sender?.receives(/^43399/);
-  isSending = false;
-  await serving;
-  assert.ok(
-    served - before > 2,
-    `only ${served - before} requests of another client were answered meanwhile`,
-  );
+  await servesDuring(other, sender as RawSocket, [`42["auth","${shown}"]`, ...chats]);
 });
 
 describe("members that read receive all of", () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { SignJWT } from "jose";
 import type { RoomcastOptions } from "../src/config/options.ts";
 import type { Dispatcher } from "../src/namespaces/dispatcher.ts";
 import { coreOf } from "../src/roomcast.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, openPolling, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
+import { authSecret, now, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
 
 /** Starts a server. @returns its URL and a function that counts its rooms, members, timers and listeners */
@@ -98,16 +98,12 @@ test("a connection that joins, leaves and rejoins 200 rooms, then drops, leaves 
 });
 
 test("clients accepted with a token and clients refused without one leave no timer behind", async (t) => {
-  const authSecret = "a secret of no less than 32 characters";
   const { url, count } = await startCounted(t, { authSecret, handlerTimeoutMs: 3_600_000 });
   const before = count();
-  const token = await new SignJWT({ sub: "ann" })
-    .setProtectedHeader({ alg: "HS256" })
-    .setExpirationTime("1h")
-    .sign(new TextEncoder().encode(authSecret));
+  const valid = await token({ exp: now() + 3_600 });
   for (let n = 0; n < 20; n++) {
-    const ann = await connect(t, url, { auth: { token, room: "lobby" } });
-    await ann.ask("auth", token);
+    const ann = await connect(t, url, { auth: { token: valid, room: "lobby" } });
+    await ann.ask("auth", valid);
     ann.socket.disconnect();
     const stranger = client(t, url, { auth: { token: "none" } });
     await next(stranger, "connect_error");

@@ -5,22 +5,12 @@ import type { Server, Socket } from "socket.io";
 import { next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { type AnyClient, generations } from "./support/generations.ts";
+import { Random } from "./support/random.ts";
 
 /*
  * Runs the same random interleavings of server actions on the stock engine and on roomcast's. Every client
  * must receive the same packets in the same order.
  */
-
-/** Returns a generator of numbers in [0, 1) that the seed determines (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const rooms = ["a", "b", "c"];
 const kinds: { version: string; transports: string[] }[] = [
@@ -62,7 +52,8 @@ function step(chance: () => number, n: number): Step {
 /** Plays a scenario; returns what each client received, in order. */
 async function play(t: TestContext, engine: "fast" | "stock", seed: number): Promise<unknown[][]> {
   const { io, url } = await startEngine(t, engine);
-  const chance = random(seed);
+  const source = new Random(seed);
+  const chance = () => source.next();
   const batches = Array.from({ length: 12 }, (_, batch) =>
     Array.from({ length: 1 + Math.floor(chance() * 25) }, (_, n) => step(chance, batch * 100 + n)),
   );

@@ -124,7 +124,7 @@ function announceEnd(
 /**
  * Notifies a member when its token expires, and closes it if no new token arrives within the grace period.
  */
-export function watchExpiry(member: Member, graceMs: number): void {
+function watchExpiry(member: Member, graceMs: number): void {
   clearTimeout(member.expiry);
   if (member.permissions) member.session.permissions = member.permissions;
   if (member.permissions?.expiresAt === undefined) return;

@@ -139,48 +139,24 @@ export class Metrics {
   }
 
   #registerGateways(): void {
-    const sum = (of: (gauges: GatewayGauges) => number) => (): Count[] => [
-      [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
-    ];
+    const sum = (
+      Kind: typeof Counter | typeof Gauge,
+      name: string,
+      help: string,
+      of: (gauges: GatewayGauges) => number,
+    ) =>
+      this.#register(Kind, name, help, [], () => [
+        [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
+      ]);
     const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
-    this.#register(
-      Gauge,
-      "sessions",
-      "Sessions now",
-      [],
-      sum((gauges) => gauges.sessions()),
-    );
-    this.#register(
-      Gauge,
-      "send_queue_bytes",
-      "Unread bytes of all clients",
-      [],
-      sum((gauges) => gauges.sendQueues().total),
-    );
+    sum(Gauge, "sessions", "Sessions now", (gauges) => gauges.sessions());
+    sum(Gauge, "send_queue_bytes", "Unread bytes of all clients", (gauges) => gauges.sendQueues().total);
     this.#register(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
       [[], worst()],
     ]);
-    this.#register(
-      Gauge,
-      "inbound_bytes",
-      "Memory of incomplete packets",
-      [],
-      sum((gauges) => gauges.inboundBytes()),
-    );
-    this.#register(
-      Counter,
-      "received_bytes_total",
-      "Bytes of packets received",
-      [],
-      sum((gauges) => gauges.traffic().bytesIn),
-    );
-    this.#register(
-      Counter,
-      "sent_bytes_total",
-      "Bytes of packets sent",
-      [],
-      sum((gauges) => gauges.traffic().bytesOut),
-    );
+    sum(Gauge, "inbound_bytes", "Memory of incomplete packets", (gauges) => gauges.inboundBytes());
+    sum(Counter, "received_bytes_total", "Bytes of packets received", (gauges) => gauges.traffic().bytesIn);
+    sum(Counter, "sent_bytes_total", "Bytes of packets sent", (gauges) => gauges.traffic().bytesOut);
   }
 
   /** Counts an answered event. @param startMs when it was received, as of `performance.now()` */

@@ -9,7 +9,7 @@ import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { encodeRes } from "./encode.ts";
-import { handshakeOf } from "./handshake.ts";
+import { connectError, handshakeOf } from "./handshake.ts";
 import type { IOSocketInternals } from "./internals.ts";
 import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
@@ -94,7 +94,7 @@ export class SocketIOGateway implements Gateway {
       (error) => {
         this.#pending.refused(socket);
         this.#options.empty.refused(socket);
-        next(Object.assign(new Error(error.message), { data: error }));
+        next(connectError(error));
       },
     );
   }

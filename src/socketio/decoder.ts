@@ -1,12 +1,10 @@
-import { Decoder } from "socket.io-parser";
+import { Decoder, PacketType } from "socket.io-parser";
 import { ownMemory } from "../engineio/frame.ts";
 import { chunkBytes } from "../engineio/frame-scanner.ts";
 import type { Session } from "../engineio/session.ts";
 import { longestHeadChars, parseFactor } from "../limits/numbers.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
 import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, unreadEvent } from "./unread.ts";
-
-const event = 2;
 
 /** The memory of parsed JSON, in multiples of its length. */
 const jsonFactor = 20;
@@ -154,14 +152,16 @@ export class FastDecoder extends Decoder {
     }
     if (text.charCodeAt(at) !== bracket) return undefined;
     const payload = parsed(text.slice(at));
-    if (!isPayloadValid(event, payload)) return undefined;
+    if (!isPayloadValid(PacketType.EVENT, payload)) return undefined;
     const args = payload as unknown[];
-    return id === undefined ? { type: event, nsp, data: args } : { type: event, nsp, id, data: args };
+    return id === undefined
+      ? { type: PacketType.EVENT, nsp, data: args }
+      : { type: PacketType.EVENT, nsp, id, data: args };
   }
 }
 
 interface EventPacket {
-  type: 2;
+  type: PacketType.EVENT;
   nsp: string;
   id?: number;
   data: unknown[];

@@ -1,3 +1,4 @@
+import type { ErrorInfo } from "../errors.ts";
 import type { Handshake } from "../namespaces/lifecycle.ts";
 import type { SocketIOClient } from "./server.ts";
 
@@ -17,3 +18,7 @@ function repeated(url: string): Handshake {
   const userIds = query.getAll("userId");
   return { userId: userIds.length > 1 ? userIds : userIds[0], room: query.getAll("room") };
 }
+
+/** A refusal as Socket.IO's middleware passes it on: clients receive it as `connect_error`, with `data`. */
+export const connectError = (error: ErrorInfo): Error =>
+  Object.assign(new Error(error.message), { data: error });

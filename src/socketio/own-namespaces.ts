@@ -4,7 +4,7 @@ import { ClientError, errorInfo } from "../errors.ts";
 import { longestTimerMs, maxQuotedChars } from "../limits/numbers.ts";
 import type { Session } from "../namespaces/member.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
-import { handshakeOf } from "./handshake.ts";
+import { connectError, handshakeOf } from "./handshake.ts";
 import type { NamespaceInternals } from "./internals.ts";
 import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIOServer } from "./server.ts";
@@ -69,7 +69,7 @@ async function admitTo(
       log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
     log.write({ level: "info", message: "handshake refused", about, details: { id: socket.id, namespace } });
     empty.refused(socket);
-    return Object.assign(new Error(error.message), { data: error });
+    return connectError(error);
   }
 }
 

@@ -1,9 +1,8 @@
+import { PacketType } from "socket.io-parser";
 import type { Session } from "../engineio/session.ts";
 import type { Unfinished } from "../limits/inbound-memory.ts";
 import { Unread } from "../namespaces/validate.ts";
 import { isPayloadValid } from "./internals.ts";
-
-const event = 2;
 
 /** The maximum that the stock socket.io-parser accepts. */
 const maxAttachments = 10;
@@ -85,8 +84,10 @@ function withoutObject(arg: unknown, attachments: number): unknown {
 }
 
 function eventOf([, , nsp = "/", id = ""]: string[], data: unknown[]): object {
-  if (!isPayloadValid(event, data)) throw new Error("invalid payload");
-  return id === "" ? { type: event, nsp, data } : { type: event, nsp, id: Number(id), data };
+  if (!isPayloadValid(PacketType.EVENT, data)) throw new Error("invalid payload");
+  return id === ""
+    ? { type: PacketType.EVENT, nsp, data }
+    : { type: PacketType.EVENT, nsp, id: Number(id), data };
 }
 
 const prefixOf = (text: string): string[] & { 0: string } => (text.match(head) ?? [""]) as [string];

@@ -1,26 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SignJWT } from "jose";
 import { clockSkewSeconds } from "../../src/limits/numbers.ts";
 import { useBrowser } from "../support/browser.ts";
 import { connect } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { runScript } from "../support/script.ts";
 import { startServer } from "../support/server.ts";
+import { authSecret, now, token } from "../support/tokens.ts";
 import { type Window, windows } from "../support/window.ts";
 
-const authSecret = "a secret of no less than 32 characters";
 const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 
-/** Signs a token for ann, valid for a minute unless the claims override that. */
-function token(claims: Record<string, unknown> = {}): Promise<string> {
-  const exp = Math.floor(Date.now() / 1_000) + 60;
-  const key = new TextEncoder().encode(authSecret);
-  return new SignJWT({ sub: "ann", exp, ...claims }).setProtectedHeader({ alg: "HS256" }).sign(key);
-}
-
 /** Signs a token that a server, which tolerates clock skew, treats as expired within two seconds. */
-const brief = () => token({ exp: Math.floor(Date.now() / 1_000) - clockSkewSeconds + 2 });
+const brief = () => token({ exp: now() - clockSkewSeconds + 2 });
 
 const field = ({ page }: Window) => page.getByLabel("Token (if required)");
 
