@@ -6,8 +6,10 @@ import { disconnectReasons, refusals } from "./errors.ts";
 import { Admission } from "./limits/admission.ts";
 import { overloadDelayMs } from "./limits/numbers.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
+import { Attempts } from "./namespaces/attempts.ts";
 import { chat, root } from "./namespaces/builtin.ts";
 import { Dispatcher } from "./namespaces/dispatcher.ts";
+import { Handshakes } from "./namespaces/handshakes.ts";
 import type { Namespace } from "./namespaces/namespace.ts";
 import { Health } from "./ops/health.ts";
 import { type Count, Metrics, Tally } from "./ops/metrics.ts";
@@ -18,6 +20,8 @@ import { Rooms } from "./rooms/rooms.ts";
 export interface Core {
   /** One per namespace. */
   readonly dispatchers: readonly Dispatcher[];
+  readonly attempts: Attempts;
+  readonly handshakes: Handshakes;
   /** Undefined if no tokens are required. */
   readonly authenticator: Authenticator | undefined;
   readonly rateLimiter: RateLimiter;
@@ -39,11 +43,13 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const metrics = new Metrics();
   const health = new Health();
   health.addCheck(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
-  const admission = new Admission(settings, () => health.closed);
+  const admission = new Admission(settings, () => health.refusesSessions);
   health.addCheck(() => (admission.isFull ? "the maximum number of connections is reached" : undefined));
   const log = new RepeatLog(logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
-  const shared = { handlerTimeoutMs, rateLimiter, metrics, log };
+  const attempts = new Attempts({ handlerTimeoutMs, log });
+  const handshakes = new Handshakes({ attempts, rateLimiter, metrics, log });
+  const shared = { attempts, handshakes, rateLimiter, metrics, log };
   const dispatchers = namespaces.map((namespace) => new Dispatcher(namespace, shared));
   // Prometheus rates need a first sample of 0, so every label exists before its first occurrence.
   for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
@@ -53,7 +59,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
     rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.roomCount]),
     deliveries: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.delivered]),
   });
-  return { dispatchers, authenticator, rateLimiter, admission, metrics, health, log };
+  return { dispatchers, attempts, handshakes, authenticator, rateLimiter, admission, metrics, health, log };
 }
 
 /** Stops the timers of a core and writes the pending lines of its log. */

@@ -2,10 +2,10 @@ import { type Authenticator, allows, mustAllow, type Permissions } from "../auth
 import { ClientError, errorInfo } from "../errors.ts";
 import { longestTimerMs } from "../limits/numbers.ts";
 import { RoomName, UserId } from "../protocol.ts";
-import { after, all } from "../rooms/after.ts";
 import { noRooms } from "../rooms/connection.ts";
+import { after, all } from "../rooms/maybe-promise.ts";
 import type { Rooms } from "../rooms/rooms.ts";
-import type { Admission, Member } from "./member.ts";
+import type { AcceptedHandshake, Member } from "./member.ts";
 import type { Namespace } from "./namespace.ts";
 import { validator } from "./validate.ts";
 
@@ -30,7 +30,7 @@ export function admit(
   { rooms, authenticator }: Namespace,
   id: string,
   { userId, room, token }: Handshake,
-): Admission | Promise<Admission> {
+): AcceptedHandshake | Promise<AcceptedHandshake> {
   if (!authenticator) return admitted(rooms, id, userId ?? id, room, null);
   return authenticator
     .authenticate(token)
@@ -43,7 +43,7 @@ function admitted(
   userId: unknown,
   room: unknown,
   permissions: Permissions | null,
-): Admission {
+): AcceptedHandshake {
   mustBeUserId(userId);
   const requested = room == null ? noRooms : [...new Set([room].flat())];
   rooms.mustHold(requested.length);

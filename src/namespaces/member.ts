@@ -5,7 +5,7 @@ import type { Message, RoomName, ServerEvents, UserId } from "../protocol.ts";
 import { type Connection, type Gateway, noRooms } from "../rooms/connection.ts";
 
 /** A client's connection to a gateway. If the protocol has namespaces, it may be on several at once. */
-export interface Session {
+export interface ClientSession {
   /** The address under which the limits per address count it. */
   readonly address: string;
   /** The rate limit of all its events together; undefined until the first event. */
@@ -21,7 +21,7 @@ export interface Session {
 }
 
 /** The result of an accepted handshake. */
-export interface Admission {
+export interface AcceptedHandshake {
   readonly id: string;
   readonly userId: UserId;
   /** The rooms to join on connecting. */
@@ -45,7 +45,7 @@ export abstract class Member implements Connection {
   abstract readonly protocol: number;
   readonly id: string;
   readonly userId: UserId;
-  readonly session: Session;
+  readonly session: ClientSession;
   rooms: readonly RoomName[] = noRooms;
   permissions: Permissions | null;
   /** The last message it sent with `chat` or `msg`. */
@@ -59,7 +59,7 @@ export abstract class Member implements Connection {
   /** Fires when its token expires, and again when the grace period is over. */
   expiry: NodeJS.Timeout | undefined;
 
-  constructor(session: Session, { id, userId, permissions }: Admission) {
+  constructor(session: ClientSession, { id, userId, permissions }: AcceptedHandshake) {
     this.session = session;
     this.id = id;
     this.userId = userId;

@@ -2,7 +2,7 @@ import Type from "typebox";
 import { mustAllow } from "../auth/permissions.ts";
 import { ClientError } from "../errors.ts";
 import { type Membership, RoomName, type RootEvents, Text, Token } from "../protocol.ts";
-import { after } from "../rooms/after.ts";
+import { after } from "../rooms/maybe-promise.ts";
 import { announceJoin, announceLeave, depart, reauthenticate } from "./lifecycle.ts";
 import type { Member } from "./member.ts";
 import { type Handler, on, type Setup } from "./namespace.ts";

@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Message } from "../../src/protocol.ts";
-import { SocketIOGateway } from "../../src/socketio/connections.ts";
+import { SocketIOGateway } from "../../src/socketio/gateway.ts";
 import type { SocketIONamespace } from "../../src/socketio/server.ts";
 import { buildOnStock } from "../support/stock.ts";
 

@@ -2,7 +2,7 @@ import { PacketType } from "socket.io-parser";
 import { trim } from "../engineio/internals.ts";
 import { type DisconnectReason, disconnectReasons } from "../errors.ts";
 import type { Dispatcher } from "../namespaces/dispatcher.ts";
-import { type Admission, Member, type Session } from "../namespaces/member.ts";
+import { type AcceptedHandshake, type ClientSession, Member } from "../namespaces/member.ts";
 import type { Message, ServerEvents } from "../protocol.ts";
 import type { Gateway } from "../rooms/connection.ts";
 import { broadcast, type Recipient } from "./broadcast.ts";
@@ -19,8 +19,13 @@ class SocketIOMember extends Member {
   readonly gateway: SocketIOGateway;
   readonly socket: SocketIOClient;
 
-  constructor(gateway: SocketIOGateway, socket: SocketIOClient, session: Session, admission: Admission) {
-    super(session, admission);
+  constructor(
+    gateway: SocketIOGateway,
+    socket: SocketIOClient,
+    session: ClientSession,
+    accepted: AcceptedHandshake,
+  ) {
+    super(session, accepted);
     this.gateway = gateway;
     this.socket = socket;
   }
@@ -46,7 +51,7 @@ class SocketIOMember extends Member {
 
 /** The options of a {@link SocketIOGateway}. */
 export interface GatewayOptions {
-  sessionOf(socket: SocketIOClient): Session;
+  sessionOf(socket: SocketIOClient): ClientSession;
   /** Whether the server is shutting down; sessions that it closes then have no other reason. */
   isShuttingDown(): boolean;
   /** Tracks clients that left a namespace or were refused by it. */
@@ -62,7 +67,7 @@ export class SocketIOGateway implements Gateway {
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
   /** Admitted clients whose socket is not connected yet. */
-  readonly #admissions = new WeakMap<SocketIOClient, Admission>();
+  readonly #admissions = new WeakMap<SocketIOClient, AcceptedHandshake>();
   readonly #pending = new PendingConnects();
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
@@ -100,7 +105,7 @@ export class SocketIOGateway implements Gateway {
   }
 
   #connect(socket: SocketIOClient): void {
-    const admission = this.#admissions.get(socket) as Admission;
+    const admission = this.#admissions.get(socket) as AcceptedHandshake;
     this.#admissions.delete(socket);
     const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
     // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
