@@ -14,13 +14,26 @@ interface Actor {
   readonly address: string;
 }
 
+/** The rest of an attempt, which has no time limit because it waits for the client to read. */
+export class Untimed<T> {
+  readonly result: Promise<T>;
+
+  constructor(result: Promise<T>) {
+    this.result = result;
+  }
+}
+
+/** Exempts a promise from the time limit; a value that is no promise needs no time. */
+export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
+  result instanceof Promise ? new Untimed(result) : result;
+
 /**
  * Runs what clients ask for within a time limit. Here alone a thrown error becomes the error that the client
  * receives; faults of the server are logged.
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #unfinished = new Set<Promise<unknown>>();
+  readonly #unfinished = new Set<Promise<void>>();
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -34,18 +47,29 @@ export class Attempts {
   /** Runs an action, synchronously if it returns no promise. The result never rejects. */
   run<T>(
     actor: Actor,
-    action: () => T | Promise<T>,
+    action: () => T | Untimed<T> | Promise<T | Untimed<T>>,
     succeed: (result: T) => void = () => {},
     fail: (error: ErrorInfo) => void = () => {},
   ): void | Promise<void> {
     const failed = (thrown: unknown) => fail(this.#errorOf(actor, thrown));
     try {
       const result = action();
-      if (result instanceof Promise) return this.#withinTime(actor, result).then(succeed).catch(failed);
+      if (result instanceof Promise || result instanceof Untimed)
+        return this.#track(this.#settle(actor, result).then(succeed).catch(failed));
       succeed(result);
     } catch (thrown) {
       failed(thrown);
     }
+  }
+
+  async #settle<T>(actor: Actor, result: Untimed<T> | Promise<T | Untimed<T>>): Promise<T> {
+    const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
+    return timed instanceof Untimed ? timed.result : timed;
+  }
+
+  #track(attempt: Promise<void>): Promise<void> {
+    this.#unfinished.add(attempt);
+    return attempt.finally(() => this.#unfinished.delete(attempt));
   }
 
   #errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
@@ -66,13 +90,10 @@ export class Attempts {
         reject(new ClientError("timeout"));
       }, handlerTimeoutMs);
     });
-    const answer = Promise.race([promised, timeout]);
-    this.#unfinished.add(answer);
     try {
-      return await answer;
+      return await Promise.race([promised, timeout]);
     } finally {
       clearTimeout(timer);
-      this.#unfinished.delete(answer);
     }
   }
 }

@@ -60,7 +60,7 @@ export class Dispatcher {
   }
 
   /** Connects an admitted member: it joins the rooms of its handshake and receives "connected!". */
-  connect(member: Member, { rooms }: AcceptedHandshake, transport: object): void {
+  connect(member: Member, accepted: AcceptedHandshake, transport: object): void {
     const { attempts, metrics, log } = this.#options;
     const { id, userId, session } = member;
     metrics.connects.add([this.namespace.name]);
@@ -69,7 +69,7 @@ export class Dispatcher {
     log.write({ level: "info", message: "connected", about, details, burst: lineBurst });
     this.#queueBehind(
       member,
-      attempts.run(session, () => lifecycle.connect(this.namespace, member, rooms)),
+      attempts.run(session, () => lifecycle.connect(this.namespace, member, accepted)),
     );
   }
 

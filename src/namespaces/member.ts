@@ -16,8 +16,21 @@ export interface ClientSession {
   handshakes: number;
   /** Reads no further event until a step is done, which never rejects. A gateway without backpressure leaves it out. */
   waitFor?(step: Promise<unknown>): void;
+  /**
+   * Returns a promise if the client has much left to read, which resolves when it has read most of that or is gone.
+   * A gateway without backpressure leaves it out.
+   */
+  whenReady?(): Promise<void> | undefined;
   /** Ends the connection on every namespace. */
   close(reason: DisconnectReason): void;
+}
+
+/** What a handshake asks to be replayed. */
+export interface HandshakeReplay {
+  /** The offset after which the messages of a room are replayed. */
+  readonly since: ReadonlyMap<RoomName, string>;
+  /** The number of messages to replay in all other rooms; undefined replays none. */
+  readonly last: number | undefined;
 }
 
 /** The result of an accepted handshake. */
@@ -26,6 +39,8 @@ export interface AcceptedHandshake {
   readonly userId: UserId;
   /** The rooms to join on connecting. */
   readonly rooms: readonly RoomName[];
+  /** What to replay in each of them; undefined if the client did not ask for a replay. */
+  readonly replay: HandshakeReplay | undefined;
   /** The permissions of its token; null if no tokens are required. */
   readonly permissions: Permissions | null;
 }
@@ -70,5 +85,10 @@ export abstract class Member implements Connection {
     event: Event,
     ...args: Parameters<ServerEvents[Event]>
   ): void;
+  abstract whisper(message: Message): void;
   abstract close(reason: DisconnectReason): void;
+
+  whenReady(): Promise<void> | undefined {
+    return this.session.whenReady?.();
+  }
 }

@@ -5,10 +5,10 @@ import type { Dispatcher } from "../namespaces/dispatcher.ts";
 import { type AcceptedHandshake, type ClientSession, Member } from "../namespaces/member.ts";
 import type { Message, ServerEvents } from "../protocol.ts";
 import type { Gateway } from "../rooms/connection.ts";
+import type { Envelope } from "../rooms/envelope.ts";
 import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
-import { encodeRes } from "./encode.ts";
 import { connectError, handshakeOf } from "./handshake.ts";
 import type { IOSocketInternals } from "./internals.ts";
 import { PendingConnects } from "./pending-connects.ts";
@@ -40,6 +40,14 @@ class SocketIOMember extends Member {
 
   send<Event extends keyof ServerEvents>(event: Event, ...args: Parameters<ServerEvents[Event]>): void {
     this.socket.emit(event, ...args);
+  }
+
+  whisper(message: Message): void {
+    const { id, nsp, conn } = this.socket;
+    const emit = this.socket.emit as (event: string, message: Message) => boolean;
+    emit.call(this.socket, id, message);
+    // 1.x clients know themselves by the id of their session, without the namespace.
+    if (conn.protocol === 3 && nsp.name !== "/") emit.call(this.socket, id.replace(/^.*#/, ""), message);
   }
 
   close(reason: DisconnectReason): void {
@@ -78,9 +86,16 @@ export class SocketIOGateway implements Gateway {
     nsp.on("connection", (socket) => this.#connect(socket));
   }
 
-  deliver(members: readonly SocketIOMember[], message: Message): void {
-    const packet = { type: PacketType.EVENT, data: ["res", message] };
-    broadcast(packet, this.#prefix + encodeRes(message), members as unknown as readonly Recipient[]);
+  deliver(members: readonly SocketIOMember[], event: Envelope): void {
+    const text = `${this.#prefix}["${event.event}",${event.json}]`;
+    // The payload is decoded only if an application listens for outgoing packets.
+    const packet = {
+      type: PacketType.EVENT,
+      get data() {
+        return [event.event, event.payload];
+      },
+    };
+    broadcast(packet, text, members as unknown as readonly Recipient[]);
   }
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {

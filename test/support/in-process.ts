@@ -5,6 +5,7 @@ import type { Dispatcher } from "../../src/namespaces/dispatcher.ts";
 import { type AcceptedHandshake, type ClientSession, Member } from "../../src/namespaces/member.ts";
 import type { Message } from "../../src/protocol.ts";
 import type { Gateway } from "../../src/rooms/connection.ts";
+import type { Envelope } from "../../src/rooms/envelope.ts";
 
 /*
  * A second gateway, without sockets, which proves that the core does not depend on Socket.IO. Its clients
@@ -18,8 +19,8 @@ export const cores = new Map<string, Core | undefined>();
 const copied = (value: unknown) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
 class InProcessGateway implements Gateway {
-  deliver(members: readonly InProcessMember[], message: Message): void {
-    for (const member of members) member.send("res", message);
+  deliver(members: readonly InProcessMember[], { event, payload }: Envelope): void {
+    for (const member of members) member.send(event, payload);
   }
 }
 
@@ -39,6 +40,10 @@ class InProcessMember extends Member {
 
   send(event: string, ...args: unknown[]): void {
     this.#client.receive(event, copied(args));
+  }
+
+  whisper(message: Message): void {
+    this.send(this.id, message);
   }
 
   close(reason: DisconnectReason): void {
