@@ -7,12 +7,13 @@ import { PacketLimiter } from "../limits/packet-limiter.ts";
 import { type SendQueueBounds, SlowConsumers } from "../limits/slow-consumers.ts";
 import { observing, prepare } from "./connection.ts";
 import { FrameScanner } from "./frame-scanner.ts";
+import type { ReceiveBounds } from "./incoming.ts";
 import { clientsOf, type EngineRequest, type InboundPacket } from "./internals.ts";
 import { adaptPolling, answerInBinary, wantsBinaryPayloads } from "./polling-transport.ts";
 import { isReducible, ReducedRequest } from "./reduced-request.ts";
 import { type EngineSocket, type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
 import { isUpgradable } from "./session-guard.ts";
-import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
+import { boundedWebSocketServer } from "./websocket-server.ts";
 import { WebSocketTransport } from "./websocket-transport.ts";
 
 /** Limits on what each connection, and all connections together, may send and leave unread. */

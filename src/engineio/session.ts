@@ -5,9 +5,9 @@ import type { Pacer, Producer } from "../limits/pacer.ts";
 import type { PacketLimiter } from "../limits/packet-limiter.ts";
 import type { Bucket } from "../limits/rate-limiter.ts";
 import type { SlowConsumers } from "../limits/slow-consumers.ts";
+import type { ReceiveBounds } from "./incoming.ts";
 import type { InboundPacket, SocketInternals } from "./internals.ts";
 import { ReducedRequest } from "./reduced-request.ts";
-import type { ReceiveBounds } from "./websocket-server.ts";
 
 /** Bytes transferred since the start: WebSocket frames sent, WebSocket messages received, polling bodies. */
 export interface Traffic {

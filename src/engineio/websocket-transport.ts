@@ -7,7 +7,7 @@ import { frame } from "./frame.ts";
 import { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import type { Session, SessionTransport } from "./session.ts";
-import { type Incoming, incomingOf } from "./websocket-server.ts";
+import type { BoundedWebSocket } from "./websocket-server.ts";
 
 /** How long a client has to answer the close of its connection, in milliseconds. */
 const closeTimeoutMs = 1_000;
@@ -39,7 +39,7 @@ interface Backlog {
  * buffers further packets, and volatile packets are dropped.
  */
 export class WebSocketTransport extends Transport implements SessionTransport {
-  readonly socket: WebSocket;
+  readonly socket: BoundedWebSocket;
   /** The TCP connection under the WebSocket. Batches are written straight to it. */
   readonly tcp: TcpSocket;
   /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
@@ -55,18 +55,13 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   constructor(request: EngineRequest) {
     super(request);
-    this.socket = request.websocket as WebSocket;
+    this.socket = request.websocket as BoundedWebSocket;
     this.tcp = request.socket;
-    this.#incoming.transport = this;
+    this.socket.incoming.transport = this;
     this.socket.on("message", onMessage);
     this.socket.on("ping", onPing);
     this.socket.on("error", onError);
     this.writable = true;
-  }
-
-  /** Tracks arriving data and its rate, and reports when the connection has drained or closed. */
-  get #incoming(): Incoming {
-    return incomingOf(this.tcp);
   }
 
   /** The session, if this is its current transport. */
@@ -79,15 +74,15 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   }
 
   pause(): void {
-    this.#incoming.pause();
+    this.socket.incoming.pause();
   }
 
   resume(): void {
-    this.#incoming.resume();
+    this.socket.incoming.resume();
   }
 
   charge(bytes: number): void {
-    this.#incoming.charge(bytes);
+    this.socket.incoming.charge(bytes);
   }
 
   get name(): string {
@@ -136,7 +131,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
       Object.assign(this.#backlog, { at: 0, bytes: bytes + batch.size, sends: before + sends });
       if (this.#writeBacklog()) return;
     } else if (this.#write(batch, sends)) return;
-    this.writable = false;
+    this.#waitForDrain();
     const owner = this.#owner;
     if (owner) owner.shared.slowConsumers.queued(owner, batch.size);
     // Still probing: Engine.IO answers pings even if the client does not read.
@@ -245,14 +240,20 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     else close();
   }
 
-  drained(): void {
-    if (this.writable) return;
-    const isWritten = !this.#backlog || this.#writeBacklog();
-    const owner = this.#owner;
-    if (owner) owner.shared.slowConsumers.read(owner);
-    if (!isWritten) return;
-    this.writable = true;
-    this.emit("ready");
+  /** Listens only while the connection is backed up: most never are. */
+  #waitForDrain(): void {
+    if (!this.writable) return;
+    this.writable = false;
+    const onDrain = () => {
+      const isWritten = !this.#backlog || this.#writeBacklog();
+      const owner = this.#owner;
+      if (owner) owner.shared.slowConsumers.read(owner);
+      if (!isWritten) return;
+      this.tcp.off("drain", onDrain);
+      this.writable = true;
+      this.emit("ready");
+    };
+    this.tcp.on("drain", onDrain);
   }
 }
 
@@ -262,7 +263,8 @@ function emitDrains(transport: WebSocketTransport, sends: number): void {
 
 // All connections share these listeners, which find their transport through `this`.
 
-const transportOf = (socket: WebSocket) => incomingOf(socket).transport as WebSocketTransport;
+const transportOf = (socket: WebSocket) =>
+  (socket as BoundedWebSocket).incoming.transport as WebSocketTransport;
 
 function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
   transportOf(this).receive(data, isBinary);
