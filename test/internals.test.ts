@@ -7,7 +7,7 @@ import { Socket as EngineSocket, Server as StockEngine } from "engine.io";
 import { Namespace, type Server } from "socket.io";
 import { Decoder } from "socket.io-parser";
 import { WebSocketServer } from "ws";
-import { clientsOf } from "../src/engineio/internals.ts";
+import { clientsOf, StockJsonp, StockPolling } from "../src/engineio/internals.ts";
 import { ReducedRequest } from "../src/engineio/reduced-request.ts";
 import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
 import { isPayloadValid } from "../src/socketio/internals.ts";
@@ -68,7 +68,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
     ["headers", "onDataRequest", "send", "doWrite", "onData", "onPacket", "onClose", "onError"].map(
       (name) => [
         `engine.io Polling#${name}`,
-        ({ polling: { transport } }: Untyped) => isFunction(Object.getPrototypeOf(transport)[name]),
+        () => isFunction(StockPolling.prototype[name]) && isFunction(StockJsonp.prototype[name]),
       ],
     ),
   ),

@@ -9,7 +9,7 @@ import { observing, prepare } from "./connection.ts";
 import { FrameScanner } from "./frame-scanner.ts";
 import type { ReceiveBounds } from "./incoming.ts";
 import { clientsOf, type EngineRequest, type InboundPacket } from "./internals.ts";
-import { adaptPolling, answerInBinary, wantsBinaryPayloads } from "./polling-transport.ts";
+import { pollingTransport } from "./polling-transport.ts";
 import { isReducible, ReducedRequest } from "./reduced-request.ts";
 import { type EngineSocket, type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
 import { isUpgradable } from "./session-guard.ts";
@@ -111,19 +111,12 @@ export class Engine extends Server implements Shared {
   override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
     // The send queue does not compress frames: with compression, the stock transport is used.
     if (name === "websocket" && this.opts.perMessageDeflate) return super.createTransport(name, request);
-    const transport = name === "websocket" ? new WebSocketTransport(request) : this.#polling(request);
+    const transport =
+      name === "websocket"
+        ? new WebSocketTransport(request)
+        : pollingTransport(request, this.opts, this.traffic);
     const connection = clientsOf(this)[request._query.sid ?? ""];
     transport.session = connection && sessionOf(connection);
-    return transport;
-  }
-
-  #polling(request: EngineRequest) {
-    const transport = adaptPolling(
-      super.createTransport("polling", request),
-      this.traffic,
-      request._query.j !== undefined,
-    );
-    if (wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }
 

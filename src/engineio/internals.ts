@@ -7,7 +7,7 @@
  */
 
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { Socket as EngineIOSocket, type Server, type Transport } from "engine.io";
+import { Socket as EngineIOSocket, type Server, type Transport, transports } from "engine.io";
 import type { WebSocket } from "ws";
 
 /** Node's request, plus the fields that Engine.IO adds to it. */
@@ -87,35 +87,49 @@ export interface InboundPacket {
   data?: unknown;
 }
 
-/** The fields of engine.io's Polling transport that the engine uses or replaces. */
+/** The fields of engine.io's Polling transport that the engine uses or overrides. */
 export interface PollingInternals {
   /** The payload codec; replaced for Engine.IO 3 and for JSONP. */
   parser: PayloadCodec;
-  readyState: string;
-  protocol: number;
+  readonly writable: boolean;
+  readonly readyState: string;
+  readonly protocol: number;
   /** The response to the pending poll. */
-  res: ServerResponse;
+  readonly res: ServerResponse;
   /** The POST that is being read, and its response. */
   dataReq: IncomingMessage | null;
   dataRes: ServerResponse | null;
   maxHttpBufferSize: number;
+  httpCompression: unknown;
   /** How long a closed session waits for one more poll, in milliseconds; shortened. */
   closeTimeout: number;
   headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
-  /** Replaced: reads a POST into one buffer. */
+  /** Overridden: reads a POST into one buffer. */
   onDataRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Replaced: splits a large backlog over several responses. */
+  /** Overridden: splits a large backlog over several responses. */
   send(packets: TransportPacket[]): void;
-  /** Replaced: waits until the client has taken the response. */
+  /** Overridden: waits until the client has taken the response. */
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
-  /** Replaced: queues a packet behind earlier ones. */
+  /** Overridden: queues a packet behind earlier ones. */
   onPacket(packet: InboundPacket): void;
-  /** Replaced: waits until earlier packets are handled. */
+  /** Overridden: waits until earlier packets are handled. */
   onClose(): void;
   onError(message: string): void;
   discard(): void;
 }
+
+/** A class of polling transports. */
+export type PollingConstructor = new (request: EngineRequest) => PollingInternals;
+
+/** The class of the transport that engine.io creates for a query. Its package does not export the classes. */
+function pollingClassFor(query: Record<string, string>): PollingConstructor {
+  return transports.polling({ _query: query } as EngineRequest).constructor as PollingConstructor;
+}
+
+/** engine.io's own polling transports: with plain requests, and with scripts that the page loads. */
+export const StockPolling = pollingClassFor({});
+export const StockJsonp = pollingClassFor({ j: "0" });
 
 /** Frees the spare capacity of arrays: after a push, V8 keeps room for sixteen more elements. */
 export function trim<Name extends string>(owner: Record<Name, unknown[]>, ...names: Name[]): void {
