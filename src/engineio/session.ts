@@ -1,8 +1,9 @@
 import type { Permissions } from "../auth/permissions.ts";
 import type { DisconnectReason } from "../errors.ts";
 import type { InboundMemory } from "../limits/inbound-memory.ts";
-import type { Pacer, Producer } from "../limits/pacer.ts";
+import type { Pacer } from "../limits/pacer.ts";
 import type { PacketLimiter } from "../limits/packet-limiter.ts";
+import type { Producer } from "../limits/producer.ts";
 import type { Bucket } from "../limits/rate-limiter.ts";
 import type { SlowConsumers } from "../limits/slow-consumers.ts";
 import type { ReceiveBounds } from "./incoming.ts";

@@ -3,8 +3,10 @@ import { nextTick } from "node:process";
 import { Transport } from "engine.io";
 import type { WebSocket } from "ws";
 import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
+import { type Backlog, writeBatch } from "./backlog.ts";
+import { startBatch } from "./flush-schedule.ts";
 import { frame } from "./frame.ts";
-import { FrameBatch } from "./frame-batch.ts";
+import type { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import type { Session, SessionTransport } from "./session.ts";
 import type { BoundedWebSocket } from "./websocket-server.ts";
@@ -17,19 +19,6 @@ const maxProbeBytes = 65_536;
 
 /** The error code of `ws` for a message in too many fragments or chunks. */
 const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
-
-/** What remains to be written since the kernel refused a piece. */
-interface Backlog {
-  pieces: readonly Buffer[];
-  /** Index of the next piece to write. */
-  at: number;
-  /** Size of that piece and all later ones. */
-  bytes: number;
-  /** Number of `send` calls in the backlog. */
-  sends: number;
-  /** Size of the piece that was written last. */
-  lastBytes: number;
-}
 
 /**
  * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
@@ -107,13 +96,11 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   /** Adds a frame, in one part or several, to the batch written at the end of this turn. */
   push(...parts: Buffer[]): void {
-    if (this.#batch === undefined) {
-      scheduleFlush(this);
-      this.#batch = emptyBatch;
-    }
-    for (const part of parts) this.#batch = this.#batch.with(part);
+    let batch = this.#batch ?? startBatch(this);
+    for (const part of parts) batch = batch.with(part);
+    this.#batch = batch;
     // In a long turn, too, a connection must not collect more than may wait for it.
-    if (this.session && this.#batch.size > this.session.shared.maxBatchBytes) this.flush();
+    if (this.session && batch.size > this.session.shared.maxBatchBytes) this.flush();
   }
 
   /** Writes the collected frames. */
@@ -126,9 +113,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
     if (this.session) this.session.shared.traffic.bytesOut += batch.size;
     if (this.#backlog) {
-      const { pieces, at, bytes, sends: before } = this.#backlog;
-      this.#backlog.pieces = [...pieces.slice(at), ...batch.pieces];
-      Object.assign(this.#backlog, { at: 0, bytes: bytes + batch.size, sends: before + sends });
+      this.#backlog.add(batch, sends);
       if (this.#writeBacklog()) return;
     } else if (this.#write(batch, sends)) return;
     this.#waitForDrain();
@@ -139,34 +124,20 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   }
 
   /** @returns false if the kernel refused a piece */
-  #write({ pieces, size }: FrameBatch, sends: number): boolean {
-    const [first] = pieces as [Buffer];
-    const isAccepted = this.#writePiece(first);
-    if (!isAccepted || pieces.length > 1) {
-      this.#backlog = { pieces, at: 1, bytes: size - first.length, sends, lastBytes: first.length };
-      return isAccepted && this.#writeBacklog();
-    }
+  #write(batch: FrameBatch, sends: number): boolean {
+    this.#backlog = writeBatch(this.tcp, batch, sends);
+    if (this.#backlog) return false;
     if (sends > 0) nextTick(emitDrains, this, sends);
     return true;
   }
 
-  /** Writes pieces until the kernel refuses one. @returns false if it did */
+  /** @returns false if the kernel refused a piece */
   #writeBacklog(): boolean {
     const backlog = this.#backlog as Backlog;
-    while (backlog.at < backlog.pieces.length) {
-      const piece = backlog.pieces[backlog.at++] as Buffer;
-      backlog.bytes -= piece.length;
-      backlog.lastBytes = piece.length;
-      if (!this.#writePiece(piece)) return false;
-    }
+    if (!backlog.writeTo(this.tcp)) return false;
     this.#backlog = undefined;
     if (backlog.sends > 0) nextTick(emitDrains, this, backlog.sends);
     return true;
-  }
-
-  /** @returns false if the kernel refused the piece; Node's buffer being full does not mean that it did */
-  #writePiece(piece: Buffer): boolean {
-    return this.tcp.write(piece) || this.tcp.writableLength === 0;
   }
 
   get unreadBytes(): number {
@@ -276,26 +247,4 @@ function onPing(this: WebSocket): void {
 
 function onError(this: WebSocket, error: Error): void {
   transportOf(this).fail(error);
-}
-
-let unflushed: WebSocketTransport[] = [];
-let emptyBatch = FrameBatch.empty();
-
-function scheduleFlush(transport: WebSocketTransport): void {
-  if (unflushed.length === 0) setImmediate(flushAll);
-  unflushed.push(transport);
-}
-
-function flushAll(): void {
-  const transports = unflushed;
-  unflushed = [];
-  for (const transport of transports) {
-    try {
-      transport.flush();
-    } catch (error) {
-      transport.fail(error as Error);
-    }
-  }
-  // The next turn starts a new list, so that the frames just sent can be freed.
-  emptyBatch = FrameBatch.empty();
 }
