@@ -4,13 +4,12 @@ import { tokenVerifier } from "./auth/tokens.ts";
 import type { RoomSettings } from "./config/settings.ts";
 import { disconnectReasons, refusals } from "./errors.ts";
 import { Admission } from "./limits/admission.ts";
-import { overloadDelayMs } from "./limits/numbers.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
 import { chat, root } from "./namespaces/builtin.ts";
 import { Dispatcher } from "./namespaces/dispatcher.ts";
 import type { Namespace } from "./namespaces/namespace.ts";
 import { Health } from "./ops/health.ts";
-import { type Count, Metrics, Tally } from "./ops/metrics.ts";
+import { type Count, Metrics, overloadDelayMs, Tally } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
 import { Rooms } from "./rooms/rooms.ts";
 

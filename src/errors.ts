@@ -56,6 +56,9 @@ export const disconnectReasons = {
 
 export type DisconnectReason = keyof typeof disconnectReasons;
 
+/** The length to which texts from clients are cut in log lines and error messages, in characters. */
+export const maxQuotedChars = 128;
+
 /** The error that a client receives. */
 export interface ErrorInfo {
   code: ErrorCode;

@@ -34,7 +34,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
   session: Session | undefined;
   /** The reason sent in the close frame. If unset, the close frame has no code or reason. */
-  declare farewell?: DisconnectReason;
+  declare closeReason?: DisconnectReason;
   /** The frames collected in this turn. */
   #batch: FrameBatch | undefined;
   /** Number of `send` calls in the send queue. Engine.IO waits for one `drain` event per call. */
@@ -151,7 +151,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     while (this.#backlog && this.tcp.writable && !this.#writeBacklog());
     // The client's close frame would not be read on a paused connection.
     this.resume();
-    const reason = this.farewell;
+    const reason = this.closeReason;
     if (reason) this.socket.close(disconnectReasons[reason].code, reason);
     else this.socket.close();
     const timeout = setTimeout(() => this.socket.terminate(), closeTimeoutMs);
@@ -161,7 +161,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   end(reason: DisconnectReason): void {
     if (disconnectReasons[reason].code === cutOff) this.socket.terminate();
-    else this.farewell = reason;
+    else this.closeReason = reason;
   }
 
   admits(frames: number): boolean {

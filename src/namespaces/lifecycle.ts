@@ -1,6 +1,6 @@
 import { type Authenticator, allows, mustAllow, type Permissions } from "../auth/permissions.ts";
 import { ClientError, errorInfo } from "../errors.ts";
-import { longestTimerMs } from "../limits/numbers.ts";
+import { longestTimerMs } from "../limits/timer.ts";
 import { RoomName, UserId } from "../protocol.ts";
 import { after, all } from "../rooms/after.ts";
 import { noRooms } from "../rooms/connection.ts";

@@ -50,5 +50,5 @@ export function broadcast(
   }
   if (!pacer) return;
   pacer.workBytes = workBytes;
-  pacer.spokenBytes += framed.length;
+  pacer.messageBytes += framed.length;
 }

@@ -1,7 +1,7 @@
 import type { Authenticator, Permissions } from "../auth/permissions.ts";
 import type { Core } from "../core.ts";
-import { ClientError, errorInfo } from "../errors.ts";
-import { longestTimerMs, maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, errorInfo, maxQuotedChars } from "../errors.ts";
+import { longestTimerMs } from "../limits/timer.ts";
 import type { Session } from "../namespaces/member.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { connectError, handshakeOf } from "./handshake.ts";

@@ -4,11 +4,12 @@ import { Engine, type EngineBounds } from "../engineio/engine.ts";
 import { withRequest } from "../engineio/request.ts";
 import { type Session, sessionOf } from "../engineio/session.ts";
 import type { DisconnectReason } from "../errors.ts";
-import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits/numbers.ts";
+import { burstBytes } from "../limits/byte-rate.ts";
 import type { ServerEvents } from "../protocol.ts";
 import { FastAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
 import type { NamespaceInternals } from "./internals.ts";
+import { longestEventChars, longestHandshakeChars } from "./packet-sizes.ts";
 
 /** Arguments are unknown until a dispatcher has validated them. */
 type ClientEvents = Record<string, (...args: unknown[]) => void>;
@@ -103,7 +104,10 @@ export function createServer(
   return { io, engine };
 }
 
-/** Gives each namespace the client's original handshake, even if the request has been released. */
+/**
+ * Gives each namespace the client's original handshake, even if the request has been released. Socket.IO creates
+ * namespaces itself, so a method of each one is replaced.
+ */
 function keepHandshakes(nsp: unknown): void {
   const namespace = nsp as NamespaceInternals;
   const { _add: add } = namespace;
