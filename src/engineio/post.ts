@@ -42,6 +42,7 @@ export function takePost(transport: PostTransport, request: IncomingMessage, res
   readBody(request, transport.maxHttpBufferSize, body.hold, (bytes) => {
     if (bytes === undefined) {
       response.writeHead(413, { connection: "close" }).end();
+      transport.session?.close("packet too large");
       return release();
     }
     // A request also emits "close" after it was read completely.

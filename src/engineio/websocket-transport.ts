@@ -17,8 +17,11 @@ const closeTimeoutMs = 1_000;
 /** The most bytes that may wait in a WebSocket that is still probing for an upgrade. */
 const maxProbeBytes = 65_536;
 
-/** The error code of `ws` for a message in too many fragments or chunks. */
-const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
+/** The error codes of `ws` for messages beyond a limit, with the reason to end their session. */
+const endingErrors: Record<string, DisconnectReason> = {
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: "unfinished packet",
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "packet too large",
+};
 
 /**
  * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
@@ -193,7 +196,8 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   fail(error: Error & { code?: string }): void {
     const owner = this.#owner;
-    if (owner && error.code === tooManyParts) owner.close("unfinished packet");
+    const reason = endingErrors[error.code ?? ""];
+    if (owner && reason) owner.close(reason);
     else this.onError("websocket error", error);
   }
 
