@@ -74,7 +74,7 @@ export class ReaderWaits<P extends Producer<never>> {
 
   /** Whether a connection has to wait for a reader now. */
   mayHold(connection: P): boolean {
-    return this.#isOpen && connection.isOpen;
+    return this.#isOpen && connection.isReachable;
   }
 
   /**
@@ -113,7 +113,7 @@ export class ReaderWaits<P extends Producer<never>> {
         ? this.#consumers.mustCatchUp(reader)
         : this.#consumers.isCongested(reader);
       const mayContinue = ({ connection, inbox }: Waiting<P>) =>
-        !connection.isOpen || (connection !== reader && this.#isOverdue(inbox));
+        !connection.isReachable || (connection !== reader && this.#isOverdue(inbox));
       if (!isFarBehind || waiting.some(mayContinue)) this.#release(reader);
     }
     if (this.#waiting.size > 0) return;
