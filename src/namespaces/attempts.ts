@@ -1,5 +1,4 @@
-import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, errorInfo, maxQuotedChars } from "../errors.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
 
 /** The options of {@link Attempts}. */
