@@ -328,7 +328,7 @@ describe("tokens", () => {
     const { url } = await startServer(t, { authSecret, authGraceMs: 60_000 });
     let asked = 0;
     const { client, syncs } = record(t, io(url, { ...hasty, auth: { room: ["lobby", "den"] } }), {
-      token: () => token(asked++ === 0 ? { exp: now() - 4 } : { rooms: ["lobby"] }),
+      token: () => token(asked++ === 0 ? { exp: now() + 1 } : { rooms: ["lobby"] }),
     });
     await until(() => assert.equal(syncs.length, 2));
     await until(() => assert.deepEqual(Object.keys(client.since), ["lobby"]));
@@ -361,4 +361,43 @@ describe("tokens", () => {
     assert.equal(error.message, "no token today");
     await until(() => assert.equal(messages[0]?.userId, "ann"));
   });
+});
+
+describe("without the helper", () => {
+  const old = generations.filter(({ version }) => /^[12]/.test(version));
+  for (const { version, connect } of old)
+    for (const namespace of ["/", "/chat"])
+      test(`socket.io-client ${version} recovers by its query, on ${namespace}`, async (t) => {
+        const { port, url: direct } = await startServer(t);
+        const { relay, url } = await startRelay(t, port);
+        const since: Record<string, string> = {};
+        const query = () => ({ userId: "ann", room: "lobby", since: JSON.stringify(since) });
+        const options = { query: query(), forceNew: true, reconnectionDelay: 50 };
+        // biome-ignore lint/suspicious/noExplicitAny: these clients have no types
+        const socket = connect(url + namespace, options) as any;
+        t.after(() => socket.disconnect());
+        const [texts, verdicts]: string[][] = [[], []];
+        socket.on("res", (message: Message) => {
+          if (message.offset) since[message.room as string] = message.offset;
+          if (message.type === "chat") texts?.push(message.text);
+        });
+        socket.on("sync", ({ room, offset, status }: Sync) => {
+          since[room] = offset;
+          verdicts?.push(status);
+        });
+        socket.io.on("reconnect_attempt", () => {
+          socket.io.opts.query = query();
+          // Since 1.7, a namespace other than `/` has a query of its own.
+          if (socket.query) socket.query = new URLSearchParams(query()).toString();
+        });
+        await until(() => assert.deepEqual(verdicts, ["new"]));
+        const bob = await enter(t, direct + namespace, "bob", "lobby");
+        await bob.ask("chat", "one");
+        await until(() => assert.deepEqual(texts, ["<= one"]));
+        relay.cut();
+        await bob.hears("disconnected!");
+        await bob.ask("chat", "two");
+        await until(() => assert.deepEqual(verdicts, ["new", "complete"]));
+        assert.deepEqual(texts, ["<= one", "<= two"]);
+      });
 });

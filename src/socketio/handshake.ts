@@ -5,7 +5,9 @@ import type { SocketIOClient } from "./server.ts";
 /**
  * Reads the handshake of a client. `auth` belongs to the namespace and overrides the query of the connection.
  */
-export function handshakeOf({ handshake: { auth, query, url, headers } }: SocketIOClient): Handshake {
+export function handshakeOf({ conn, handshake }: SocketIOClient): Handshake {
+  const { query, url, headers } = handshake;
+  const auth: Handshake = conn.protocol === 3 ? fieldsOf(handshake.auth) : handshake.auth;
   // Engine.IO keeps only the last value of a repeated key. Parsing a long query again is expensive, so only
   // do it then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
@@ -18,6 +20,13 @@ export function handshakeOf({ handshake: { auth, query, url, headers } }: Socket
     last: auth.last ?? json(query.last),
   };
 }
+
+/** The `auth` of a client before 3.0 is the query of its namespace. */
+const fieldsOf = (query: Record<string, unknown>): Handshake => ({
+  ...query,
+  since: json(query.since),
+  last: json(query.last),
+});
 
 /** The value of a field in the query. What is no JSON is left as it is, for the validation to refuse. */
 function json(field: unknown): unknown {
