@@ -6,7 +6,7 @@ import { useBrowser } from "../support/browser.ts";
 import { enter } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { startServer } from "../support/server.ts";
-import { type Window, windows } from "../support/window.ts";
+import { type Window, windows } from "./window.ts";
 
 const picture = new URL("page.png", import.meta.url);
 
@@ -14,7 +14,7 @@ const picture = new URL("page.png", import.meta.url);
 async function conversation(t: TestContext, window: Window, url: string): Promise<void> {
   const bob = await enter(t, url, "bob", "lobby");
   const cleo = await enter(t, url, "cleo", "lobby");
-  await window.say("join design");
+  await window.say("/join design");
   await window.room("design").getByText("1 member").waitFor();
   await window.room("lobby").click();
   await cleo.ask("join", "design");
@@ -24,7 +24,7 @@ async function conversation(t: TestContext, window: Window, url: string): Promis
   await cleo.ask("chat", "مرحبا بالجميع", "lobby");
   await bob.ask("chat", "Every event is acked, and every ack says how many heard it.");
   await cleo.ask("chat", "The sketches are in here.", "design");
-  await window.say("notice just for me");
+  await window.say("/notice just for me");
   await window.reads("have just for me");
   await window.room("design").getByLabel("1 unread").waitFor();
 }
@@ -46,10 +46,10 @@ describe("the page's appearance", { skip: skipWithout("chromium") }, () => {
       await check("conversation");
       await ann.page.getByRole("button", { name: "Wire" }).click();
       await ann.room("Everything").click();
-      await ann.say("leave attic");
+      await ann.say("/leave attic");
       await ann.page.getByRole("alert").waitFor();
       await check("wire and an error");
-      await ann.say("bye");
+      await ann.say("/bye");
       await ann.status("offline");
       await check("offline");
       const strict = await startServer(t, { authSecret: "a secret of no less than 32 characters" });
