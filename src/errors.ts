@@ -56,6 +56,12 @@ export const disconnectReasons = {
 
 export type DisconnectReason = keyof typeof disconnectReasons;
 
+/** Whether a connection that ends for this reason leaves a namespace and keeps its session. */
+export function leavesNamespaceOnly(reason: string): boolean {
+  const disconnect: Disconnect | undefined = disconnectReasons[reason as DisconnectReason];
+  return disconnect !== undefined && disconnect.code === undefined;
+}
+
 /** The error that a client receives. */
 export interface ErrorInfo {
   code: ErrorCode;

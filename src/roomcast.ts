@@ -25,8 +25,8 @@ export interface Roomcast {
   readonly io: ApplicationServer;
   /** The metrics, as a prom-client registry. The app decides where to serve them. */
   readonly metrics: Registry;
-  /** `complaint` is the reason why the server is not ready for more clients; undefined if it is ready. */
-  readonly health: Pick<Health, "complaint">;
+  /** `problem` is the reason why the server is not ready for more clients; undefined if it is ready. */
+  readonly health: Pick<Health, "problem">;
   /**
    * Ends all connections; call it before closing the app. First `health` reports the shutdown for
    * `drainDelayMs`. Then the server refuses new sessions and ends the connections over `drainTimeMs`, each
@@ -65,18 +65,18 @@ export async function serve(app: FastifyInstance, settings: RoomSettings): Promi
   const { io, drain } = await socketio(app, { ...settings, core });
   app.addHook("onListen", () => app.log.info(tokenPolicy(settings)));
   app.addHook("onClose", async () => closeCore(core));
-  const { dispatchers, metrics, health } = core;
+  const { attempts, metrics, health } = core;
   const decoration: Roomcast = {
     io: io as unknown as ApplicationServer,
     metrics: metrics.registry,
     health,
     async drain() {
-      health.leaving = true;
+      health.announceShutdown();
       await sleep(settings.drainDelayMs);
-      health.closed = true;
+      health.refuseSessions();
       // No request may take longer, but new ones may follow for as long as clients are connected.
       const late = sleep(settings.handlerTimeoutMs, undefined, { ref: false });
-      await Promise.race([Promise.all(dispatchers.map((dispatcher) => dispatcher.idle())), late]);
+      await Promise.race([attempts.idle(), late]);
       // The last answers are sent in the next turn of the event loop.
       await turn();
       await drain(settings.drainTimeMs);

@@ -27,7 +27,15 @@ for (const namespace of ["/", "/chat"] as const) {
       const { url } = await startServer(t);
       await enter(t, url + namespace, "ann", "den");
       const bob = await enter(t, url + namespace, "bob", "lobby");
-      assert.deepEqual(await bob.ask("join", "den"), { room: "den", rooms: ["lobby", "den"], members: 2 });
+      const { offset, ...joined } = await bob.ask("join", "den");
+      assert.deepEqual(joined, {
+        room: "den",
+        rooms: ["lobby", "den"],
+        members: 2,
+        status: "new",
+        missed: 0,
+      });
+      assert.match(offset, /^\w+:0$/);
       assert.deepEqual(brief(await bob.hears("<= bob join den")), {
         userId: "bob",
         text: "<= bob join den",
@@ -40,7 +48,8 @@ for (const namespace of ["/", "/chat"] as const) {
     test("acks a repeated join without announcing it", async (t) => {
       const { url } = await startServer(t);
       const ann = await enter(t, url + namespace, "ann", "lobby");
-      assert.deepEqual(await ann.ask("join", "lobby"), { room: "lobby", rooms: ["lobby"], members: 1 });
+      const { rooms, members } = await ann.ask("join", "lobby");
+      assert.deepEqual({ rooms, members }, { rooms: ["lobby"], members: 1 });
       await ann.settled();
       assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby"]);
     });
@@ -90,7 +99,10 @@ for (const namespace of ["/", "/chat"] as const) {
           ["lobby", "den"].map((room) => [receipt.id, "normal", room, ["lobby", "den"]]),
         );
       }
-      assert.deepEqual(receipt, { id: receipt.id, rooms: ["lobby", "den"], recipients: 4 });
+      const { id, offsets, ...rest } = receipt;
+      assert.deepEqual(rest, { rooms: ["lobby", "den"], recipients: 4, duplicate: false });
+      const seen = bob.messages.filter(({ text }) => text === "<= hello");
+      assert.deepEqual(offsets, Object.fromEntries(seen.map(({ room, offset }) => [room, offset])));
     });
 
     test("delivers a chat to one room in that room only", async (t) => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { maxBufferedChunks, maxFragments } from "../src/engineio/websocket-server.ts";
+import { maxBufferedChunks, maxFragments } from "../src/engineio/incoming.ts";
 import { connect, enter } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import type { EngineOptions } from "./support/engine-client.ts";

@@ -161,6 +161,7 @@ test("the metrics match what clients did", async (t) => {
     'roomcast_connects_total{namespace="/"}': 1,
     'roomcast_connects_total{namespace="/chat"}': 1,
     'roomcast_disconnects_total{namespace="/chat",reason="bye"}': 1,
+    'roomcast_endings_total{reason="bye"}': 1,
     'roomcast_rooms{namespace="/"}': 1,
     'roomcast_rooms{namespace="/chat"}': 0,
     'roomcast_events_total{namespace="/",event="chat",outcome="ok"}': 1,
@@ -217,12 +218,12 @@ test("a late event loop makes the server not ready, and it recovers", async (t) 
     while (performance.now() < end);
   };
   block();
-  await until(() => assert.equal(app.roomcast.health.complaint, "the event loop is late"));
+  await until(() => assert.equal(app.roomcast.health.problem, "the event loop is late"));
   const response = await fetch(`${url}/readyz`);
   if (response.status === 503) {
     assert.deepEqual(await response.json(), { status: "not ready", reason: "the event loop is late" });
   }
-  await until(() => assert.equal(app.roomcast.health.complaint, undefined));
+  await until(() => assert.equal(app.roomcast.health.problem, undefined));
 });
 
 test("logs one line per connect, disconnect and refusal, and none per message", async (t) => {

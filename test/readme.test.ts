@@ -3,8 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { settingRows } from "../src/config/read.ts";
 import { parseDocument } from "../src/http/markdown.ts";
-import { chat } from "../src/namespaces/builtin.ts";
-import { Rooms } from "../src/rooms/rooms.ts";
+import { chatEvents } from "./support/events.ts";
 import { nodeVersions } from "./support/nodes.ts";
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
@@ -27,9 +26,7 @@ test("the README lists exactly the events that exist", () => {
   const [, section = ""] = readme.split("\n## Events\n");
   const [table = ""] = section.split("\n## ");
   const events = [...table.matchAll(/^\| `([^`]+)`/gm)].map(([, event]) => event);
-  assert.deepEqual(events, [
-    ...chat({ rooms: new Rooms("/chat", { maxRooms: 1 }), maxTextChars: 1 }).events.keys(),
-  ]);
+  assert.deepEqual(events, chatEvents());
 });
 
 test("the README's flags exist", () => {

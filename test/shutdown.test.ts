@@ -105,6 +105,17 @@ test("idle connections and requests for new sessions do not delay shutdown", asy
   assert.ok(Date.now() - start < 2_000);
 });
 
+test("closing the app without draining it tells WebSocket clients that the server is shutting down", async (t) => {
+  const { url, app } = await startServer(t);
+  const raw = await openRaw(t, url);
+  const [closed] = await Promise.all([once(raw.ws, "close"), app.close()]);
+  assert.deepEqual([closed[0], String(closed[1])], [1001, "server shutting down"]);
+  assert.match(
+    await app.roomcast.metrics.metrics(),
+    /roomcast_endings_total\{reason="server shutting down"\} 1\n/,
+  );
+});
+
 test("members are not notified of each other's disconnects at shutdown", async (t) => {
   const { url, app } = await startServer(t);
   const members = [await enter(t, url, "ann", "lobby"), await enter(t, url, "bob", "lobby")];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Namespace } from "socket.io";
 import type { Socket } from "socket.io-client";
-import type { Acked, ChatEvents, Failure, Membership, Receipt, ServerEvents } from "../src/protocol.ts";
+import type { Acked, ChatEvents, Failure, Joined, Receipt, ServerEvents } from "../src/protocol.ts";
 import { client, next } from "./support/client.ts";
 import { startServer } from "./support/server.ts";
 
@@ -44,7 +44,7 @@ test("emitWithAck returns the type of each event's reply", async (t) => {
   const { url } = await startServer(t);
   const socket: Socket<ServerEvents, Acked<ChatEvents>> = client(t, `${url}/chat`) as never;
   const joined = await socket.emitWithAck("join", "lobby");
-  typed<Same<typeof joined, Membership | Failure>>();
+  typed<Same<typeof joined, Joined | Failure>>();
   const everywhere = await socket.emitWithAck("chat", "hello");
   typed<Same<typeof everywhere, Receipt | Failure>>();
   const inOneRoom = await socket.emitWithAck("chat", "hello", "lobby");

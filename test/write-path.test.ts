@@ -5,8 +5,8 @@ import { Decoder } from "socket.io-parser";
 import { frame } from "../src/engineio/frame.ts";
 import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
 import type { Message } from "../src/protocol.ts";
+import { encodeMessage } from "../src/rooms/envelope.ts";
 import { FastDecoder } from "../src/socketio/decoder.ts";
-import { encodeRes } from "../src/socketio/encode.ts";
 import { client, enter, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
 import { connectRaw, openRaw } from "./support/raw.ts";
@@ -19,15 +19,21 @@ test("encodes a message exactly as JSON.stringify does", () => {
   for (const text of strange) {
     const message: Message = {
       id: "0mwpnxg8j0000005557617b",
+      type: "publish",
       userId: text,
       text,
+      data: { [text]: [text, 1, null] },
       state: "normal",
       namespace: "/chat",
       room: text === "" ? null : text,
       rooms: [text, "other"],
+      to: text,
       at: 1_795_219_001_954,
+      offset: text === "" ? null : "k3f9:17",
     };
-    assert.equal(encodeRes(message), JSON.stringify(["res", message]));
+    assert.equal(encodeMessage(message), JSON.stringify(message));
+    const { data, to, ...required } = message;
+    assert.equal(encodeMessage(required), JSON.stringify(required));
   }
 });
 

@@ -64,6 +64,26 @@ export interface RoomcastOptions extends Partial<GivenSettings> {
    * @defaultValue 128000000
    */
   inboundMemoryMaxBytes?: number;
+  /** Messages that each room keeps for clients that come back; 0 keeps none. @defaultValue 100 */
+  historySize?: number;
+  /** Time for which a room keeps a message, in milliseconds. @defaultValue 600000 */
+  historyAgeMs?: number;
+  /**
+   * Total bytes of kept messages at which the least recently used rooms lose theirs. The ids of messages may take a
+   * quarter of it in addition.
+   *
+   * @defaultValue 64000000
+   */
+  historyMemoryMaxBytes?: number;
+  /**
+   * Time for which the `id` that a client gave a message is remembered, in milliseconds. Within it, a repeated
+   * request is not sent again.
+   *
+   * @defaultValue 300000
+   */
+  dedupTimeMs?: number;
+  /** Time for which a user whose connection was lost counts as present, in milliseconds. @defaultValue 5000 */
+  presenceGraceMs?: number;
   /**
    * Proxies whose `X-Forwarded-For` header is trusted: addresses, networks, `loopback`, `linklocal` or
    * `uniquelocal`.

@@ -63,6 +63,27 @@ const roomSettings = {
     "Total incomplete packets at which the largest senders are disconnected",
     128_000_000,
   ),
+  historySize: Type.Integer({
+    description: "Messages that each room keeps; 0 keeps none",
+    default: 100,
+    minimum: 0,
+    maximum: 100_000,
+  }),
+  historyAgeMs: milliseconds("Time for which a room keeps a message", 600_000),
+  historyMemoryMaxBytes: bytes(
+    "Total kept messages at which the least recently used rooms lose theirs",
+    64_000_000,
+    1_000_000,
+  ),
+  dedupTimeMs: milliseconds(
+    "Time for which the id of a message is remembered, to recognize a repeat",
+    300_000,
+  ),
+  presenceGraceMs: milliseconds(
+    "Time for which a user whose connection was lost counts as present",
+    5_000,
+    0,
+  ),
   trustProxy: list(
     "addresses, networks, loopback, linklocal or uniquelocal",
     "Proxies whose X-Forwarded-For header is trusted",

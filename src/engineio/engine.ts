@@ -5,14 +5,15 @@ import { sparePackets } from "../limits/numbers.ts";
 import { Pacer } from "../limits/pacer.ts";
 import { PacketLimiter } from "../limits/packet-limiter.ts";
 import { type SendQueueBounds, SlowConsumers } from "../limits/slow-consumers.ts";
-import { observing, prepare } from "./connection.ts";
+import { EngineSocket, packetEvents } from "./engine-socket.ts";
 import { FrameScanner } from "./frame-scanner.ts";
+import type { ReceiveBounds } from "./incoming.ts";
 import { clientsOf, type EngineRequest, type InboundPacket } from "./internals.ts";
-import { adaptPolling, answerInBinary, wantsBinaryPayloads } from "./polling-transport.ts";
+import { pollingTransport } from "./polling-transport.ts";
 import { isReducible, ReducedRequest } from "./reduced-request.ts";
-import { type EngineSocket, type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
+import { type Session, type Shared, sessionOf, type Traffic } from "./session.ts";
 import { isUpgradable } from "./session-guard.ts";
-import { boundedWebSocketServer, type ReceiveBounds } from "./websocket-server.ts";
+import { boundedWebSocketServer } from "./websocket-server.ts";
 import { WebSocketTransport } from "./websocket-transport.ts";
 
 /** Limits on what each connection, and all connections together, may send and leave unread. */
@@ -37,13 +38,16 @@ export class Engine extends Server implements Shared {
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0 };
   readonly maxBatchBytes: number;
   observed = false;
-  newest: Session | undefined;
   onClose: (session: Session, reason: string) => void = () => {};
   readonly onEnd: (reason: DisconnectReason) => void;
   /** WebSocket requests that application code has seen and may hold on to. */
   readonly #exposedRequests = new WeakSet<object>();
 
-  constructor(options: ServerOptions, bounds: EngineBounds, onEnd: (reason: DisconnectReason) => void) {
+  constructor(
+    options: Omit<ServerOptions, "cookie">,
+    bounds: EngineBounds,
+    onEnd: (reason: DisconnectReason) => void,
+  ) {
     const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
     const receiving = { memory: inbound, bounds, scanner: new FrameScanner() };
     super({ ...options, wsEngine: boundedWebSocketServer(receiving) });
@@ -57,7 +61,7 @@ export class Engine extends Server implements Shared {
     this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));
     this.pacer = new Pacer(this.slowConsumers, sendQueueMaxBytes, this.opts.pingTimeout ?? 0);
     this.on("newListener", (event) => {
-      if (observing.has(event)) this.observed = true;
+      if (packetEvents.has(event)) this.observed = true;
     });
   }
 
@@ -87,11 +91,54 @@ export class Engine extends Server implements Shared {
     super.handleUpgrade(request, socket, head);
   }
 
+  /**
+   * Follows Engine.IO's own handshake, which always creates sockets of Engine.IO's class. The only difference is that
+   * there are no cookies. A test fails if a new version changes the original.
+   */
+  protected override async handshake(...[name, incoming, refuse]: Handshake): Promise<unknown> {
+    const request = this.#keptRequest(incoming as EngineRequest);
+    const fail = (code: 3 | 5, context: object) => {
+      this.emit("connection_error", { req: request, code, message: Server.errorMessages[code], context });
+      refuse(code);
+    };
+    const protocol = request._query.EIO === "4" ? 4 : 3;
+    if (protocol === 3 && !this.opts.allowEIO3)
+      return fail(Server.errors.UNSUPPORTED_PROTOCOL_VERSION, { protocol });
+    let id: string;
+    let transport: Transport;
+    try {
+      id = await this.generateId(request);
+    } catch (error) {
+      return fail(Server.errors.BAD_REQUEST, { name: "ID_GENERATION_ERROR", error });
+    }
+    try {
+      transport = this.createTransport(name as "polling" | "websocket", request);
+    } catch (error) {
+      return fail(Server.errors.BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR", error });
+    }
+    this.#open(new EngineSocket(id, this, transport, request, protocol), request);
+    return transport;
+  }
+
+  #open(socket: EngineSocket, request: EngineRequest): void {
+    const { id, transport } = socket;
+    // Over WebSocket, the headers were sent before the handshake.
+    if (transport.name === "polling") {
+      transport.on("headers", (headers: object, poll: EngineRequest) => {
+        if (!poll._query.sid) this.emit("initial_headers", headers, poll);
+        this.emit("headers", headers, poll);
+      });
+    }
+    transport.onRequest(request);
+    clientsOf(this)[id] = socket as unknown as Socket;
+    this.clientsCount++;
+    this.emit("connection", socket);
+  }
+
   /** The request becomes `socket.request`, which stays the same object as long as the connection lives. */
-  protected override handshake(...[transport, request, refuse]: Handshake): Promise<unknown> {
-    const opening = request as EngineRequest;
-    const isKept = !opening.websocket || this.#exposedRequests.has(request) || !isReducible(opening);
-    return super.handshake(transport, isKept ? request : (new ReducedRequest(opening) as never), refuse);
+  #keptRequest(request: EngineRequest): EngineRequest {
+    const isKept = !request.websocket || this.#exposedRequests.has(request) || !isReducible(request);
+    return isKept ? request : (new ReducedRequest(request) as never);
   }
 
   /** Whether application code sees requests before the connection exists, and so may hold on to them. */
@@ -101,28 +148,17 @@ export class Engine extends Server implements Shared {
     return this.listenerCount("headers") + this.listenerCount("initial_headers") > 0;
   }
 
-  /** Prepares each session before the first listener runs, because a listener may do anything to it. */
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (event === "connection") this.newest = prepare(args[0] as EngineSocket);
-    return super.emit(event as never, ...args);
-  }
-
   override createTransport(name: "polling" | "websocket", request: EngineRequest): Transport {
     // The send queue does not compress frames: with compression, the stock transport is used.
-    if (name === "websocket" && this.opts.perMessageDeflate) return super.createTransport(name, request);
-    const transport = name === "websocket" ? new WebSocketTransport(request) : this.#polling(request);
+    const { perMessageDeflate } = this.opts;
+    if (name === "websocket" && perMessageDeflate)
+      return Object.assign(super.createTransport(name, request), { perMessageDeflate });
+    const transport =
+      name === "websocket"
+        ? new WebSocketTransport(request)
+        : pollingTransport(request, this.opts, this.traffic);
     const connection = clientsOf(this)[request._query.sid ?? ""];
     transport.session = connection && sessionOf(connection);
-    return transport;
-  }
-
-  #polling(request: EngineRequest) {
-    const transport = adaptPolling(
-      super.createTransport("polling", request),
-      this.traffic,
-      request._query.j !== undefined,
-    );
-    if (wantsBinaryPayloads(request._query)) answerInBinary(transport);
     return transport;
   }
 

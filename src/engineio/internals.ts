@@ -6,8 +6,9 @@
  * it.
  */
 
+import type { EventEmitter } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { Socket as EngineIOSocket, type Server, type Transport } from "engine.io";
+import { Socket as EngineIOSocket, type Server, type Transport, transports } from "engine.io";
 import type { WebSocket } from "ws";
 
 /** Node's request, plus the fields that Engine.IO adds to it. */
@@ -19,13 +20,9 @@ export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
     websocket?: WebSocket;
   };
 
-/** The fields of engine.io's Socket that the engine uses or replaces. */
+/** The fields of engine.io's Socket that the engine uses or overrides. */
 export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
   readonly id: string;
-  /** Removes Engine.IO's "close" listener, one closure per session, while it is still the only listener. */
-  removeAllListeners(event: "close"): void;
-  on(event: "close", listener: (reason: string) => void): void;
-
   /** Replaced by a smaller object, because it is kept as long as the connection. */
   request: EngineRequest;
   /** Checked to decide whether a frame may go straight into the send queue. */
@@ -36,24 +33,33 @@ export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "pro
   cleanupFn: unknown[];
   /** Callbacks of packets that were sent; trimmed to its length, which saves 140 bytes per connection. */
   sentCallbackFn: unknown[];
-  /** Replaced so that packets sent by an application also go through the send queue. */
-  sendPacket: SendPacket;
+  /** Overridden so that packets sent by an application also go through the send queue. */
+  sendPacket(
+    type: string,
+    data?: string | ArrayBuffer | ArrayBufferView,
+    options?: SendOptions | (() => void),
+    callback?: () => void,
+  ): void;
   /** Engine.IO 4: runs while the client owes a pong. Engine.IO 3: always runs. */
   pingTimeoutTimer: NodeJS.Timeout | null;
   /** Closes the session with one of roomcast's reasons. */
   onClose(reason: string): void;
 };
 
-/** The signature of engine.io's `Socket.prototype.sendPacket`. */
-export type SendPacket = (
-  type: string,
-  data?: string | ArrayBuffer | ArrayBufferView,
-  options?: { wsPreEncodedFrame?: Buffer[] } | (() => void),
-  callback?: () => void,
-) => void;
+/** Options of a packet that is sent. */
+export interface SendOptions {
+  /** The frame, if already encoded: Socket.IO's adapter encodes a broadcast once for a whole room. */
+  wsPreEncodedFrame?: Buffer[];
+}
 
-/** engine.io's own `Socket.prototype.sendPacket`, for packets that cannot go through the send queue. */
-export const stockSendPacket = Reflect.get(EngineIOSocket.prototype, "sendPacket") as SendPacket;
+/** engine.io's Socket with its private members, which a subclass overrides. */
+export const StockSocket = EngineIOSocket as unknown as new (
+  id: string,
+  server: object,
+  transport: Transport,
+  request: EngineRequest,
+  protocol: number,
+) => SocketInternals & EventEmitter;
 
 /** All sessions of engine.io's Server by id, for closing them one by one and for finding a transport's. */
 export function clientsOf(engine: object): Record<string, EngineIOSocket> {
@@ -68,8 +74,7 @@ export function forgetSession(engine: object, id: string): void {
 
 /** A packet as engine.io's Socket passes it to its transport. */
 export type TransportPacket = Parameters<Transport["send"]>[0][number] & {
-  /** The frame, if already encoded: Socket.IO's adapter encodes a broadcast once for a whole room. */
-  options?: { wsPreEncodedFrame?: Buffer[] };
+  options?: SendOptions;
 };
 
 /** engine.io's codec for Engine.IO 3 payloads. */
@@ -87,35 +92,49 @@ export interface InboundPacket {
   data?: unknown;
 }
 
-/** The fields of engine.io's Polling transport that the engine uses or replaces. */
+/** The fields of engine.io's Polling transport that the engine uses or overrides. */
 export interface PollingInternals {
   /** The payload codec; replaced for Engine.IO 3 and for JSONP. */
   parser: PayloadCodec;
-  readyState: string;
-  protocol: number;
+  readonly writable: boolean;
+  readonly readyState: string;
+  readonly protocol: number;
   /** The response to the pending poll. */
-  res: ServerResponse;
+  readonly res: ServerResponse;
   /** The POST that is being read, and its response. */
   dataReq: IncomingMessage | null;
   dataRes: ServerResponse | null;
   maxHttpBufferSize: number;
+  httpCompression: unknown;
   /** How long a closed session waits for one more poll, in milliseconds; shortened. */
   closeTimeout: number;
   headers(request: IncomingMessage, headers: object): OutgoingHttpHeaders;
-  /** Replaced: reads a POST into one buffer. */
+  /** Overridden: reads a POST into one buffer. */
   onDataRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Replaced: splits a large backlog over several responses. */
+  /** Overridden: splits a large backlog over several responses. */
   send(packets: TransportPacket[]): void;
-  /** Replaced: waits until the client has taken the response. */
+  /** Overridden: waits until the client has taken the response. */
   doWrite(data: string | Buffer, options: object, done: () => void): void;
   onData(data: string | Buffer): void;
-  /** Replaced: queues a packet behind earlier ones. */
+  /** Overridden: queues a packet behind earlier ones. */
   onPacket(packet: InboundPacket): void;
-  /** Replaced: waits until earlier packets are handled. */
+  /** Overridden: waits until earlier packets are handled. */
   onClose(): void;
   onError(message: string): void;
   discard(): void;
 }
+
+/** A class of polling transports. */
+export type PollingConstructor = new (request: EngineRequest) => PollingInternals;
+
+/** The class of the transport that engine.io creates for a query. Its package does not export the classes. */
+function pollingClassFor(query: Record<string, string>): PollingConstructor {
+  return transports.polling({ _query: query } as EngineRequest).constructor as PollingConstructor;
+}
+
+/** engine.io's own polling transports: with plain requests, and with scripts that the page loads. */
+export const StockPolling = pollingClassFor({});
+export const StockJsonp = pollingClassFor({ j: "0" });
 
 /** Frees the spare capacity of arrays: after a push, V8 keeps room for sixteen more elements. */
 export function trim<Name extends string>(owner: Record<Name, unknown[]>, ...names: Name[]): void {

@@ -1,13 +1,14 @@
 import type { Permissions } from "../auth/permissions.ts";
 import type { DisconnectReason } from "../errors.ts";
 import type { InboundMemory } from "../limits/inbound-memory.ts";
-import type { Pacer, Producer } from "../limits/pacer.ts";
+import type { Pacer } from "../limits/pacer.ts";
 import type { PacketLimiter } from "../limits/packet-limiter.ts";
+import type { Producer } from "../limits/producer.ts";
 import type { Bucket } from "../limits/rate-limiter.ts";
 import type { SlowConsumers } from "../limits/slow-consumers.ts";
+import type { ReceiveBounds } from "./incoming.ts";
 import type { InboundPacket, SocketInternals } from "./internals.ts";
 import { ReducedRequest } from "./reduced-request.ts";
-import type { ReceiveBounds } from "./websocket-server.ts";
 
 /** Bytes transferred since the start: WebSocket frames sent, WebSocket messages received, polling bodies. */
 export interface Traffic {
@@ -27,8 +28,6 @@ export interface Shared {
   readonly maxBatchBytes: number;
   /** Whether an application listens on the server for Engine.IO's per-packet events. */
   readonly observed: boolean;
-  /** The session that started last. */
-  newest: Session | undefined;
   /** Called with the reason for each session that the server ends. */
   onEnd(reason: DisconnectReason): void;
   /** Called for each closed session, with Engine.IO's reason. */
@@ -55,20 +54,15 @@ export interface SessionTransport {
   end(reason: DisconnectReason): void;
 }
 
-/** engine.io's Socket for a session of this engine. */
-export type EngineSocket = SocketInternals & { server: Shared };
+/** Engine.IO's socket of this engine, as its session uses it. */
+export type SessionSocket = SocketInternals & { readonly server: Shared; readonly session: Session };
 
-const sessions = new WeakMap<object, Session>();
-
-/** The session of a connection of this engine. */
-export function sessionOf(connection: object): Session {
-  const { transport } = connection as { transport?: Partial<SessionTransport> };
-  return transport?.session ?? (sessions.get(connection) as Session);
-}
+/** The session of a socket of this engine. */
+export const sessionOf = (socket: object): Session => (socket as SessionSocket).session;
 
 /** One client's Engine.IO session, on any transport, with all the state that roomcast keeps about it. */
 export class Session implements Producer<InboundPacket> {
-  readonly connection: EngineSocket;
+  readonly socket: SessionSocket;
   readonly shared: Shared;
   /** A copy of the opening request. The application may change or discard the connection's own. */
   readonly request: ReducedRequest;
@@ -89,21 +83,20 @@ export class Session implements Producer<InboundPacket> {
   declare readAt?: number;
   /** Set once the server has ended the session; one that is merely closing may still wait for its client. */
   declare ending?: true;
-  /** Set if an application listens on this connection for Engine.IO's per-packet events. */
+  /** Set if an application listens on the socket for Engine.IO's per-packet events. */
   declare observed?: true;
 
-  constructor(connection: EngineSocket) {
-    this.connection = connection;
-    this.shared = connection.server;
-    const { request } = connection;
+  constructor(socket: SessionSocket) {
+    this.socket = socket;
+    this.shared = socket.server;
+    const { request } = socket;
     this.request = request instanceof ReducedRequest ? request : new ReducedRequest(request);
     if (this.transport) this.transport.session = this;
-    else sessions.set(connection, this);
   }
 
   /** Undefined for the stock transport, which is used if WebSockets are compressed. */
   get transport(): SessionTransport | undefined {
-    const transport = this.connection.transport as object as SessionTransport;
+    const transport = this.socket.transport as object as SessionTransport;
     return "session" in transport ? transport : undefined;
   }
 
@@ -112,11 +105,11 @@ export class Session implements Producer<InboundPacket> {
   }
 
   get isOpen(): boolean {
-    return this.connection.readyState === "open";
+    return this.socket.readyState === "open";
   }
 
   get isClosed(): boolean {
-    return this.connection.readyState === "closed";
+    return this.socket.readyState === "closed";
   }
 
   get isThere(): boolean {
@@ -129,11 +122,11 @@ export class Session implements Producer<InboundPacket> {
   }
 
   get #waitingBytes(): number {
-    return this.connection.writeBuffer.length > 0 ? this.bufferedBytes : 0;
+    return this.socket.writeBuffer.length > 0 ? this.bufferedBytes : 0;
   }
 
   keepAlive(): void {
-    if (this.isOpen) this.connection.pingTimeoutTimer?.refresh();
+    if (this.isOpen) this.socket.pingTimeoutTimer?.refresh();
   }
 
   pause(): void {
@@ -149,7 +142,7 @@ export class Session implements Producer<InboundPacket> {
   }
 
   handle(packet: InboundPacket): void {
-    this.connection.transport.emit("packet", packet);
+    this.socket.transport.emit("packet", packet);
   }
 
   /** Accepts a packet from the transport. */
@@ -168,8 +161,8 @@ export class Session implements Producer<InboundPacket> {
 
   /** Puts flushed packets back at the front of the buffer, to be sent later. */
   putBack(packets: readonly unknown[], bytes: number): void {
-    const { connection } = this;
-    connection.writeBuffer = [...packets, ...connection.writeBuffer];
+    const { socket } = this;
+    socket.writeBuffer = [...packets, ...socket.writeBuffer];
     this.bufferedBytes = bytes;
   }
 
@@ -181,7 +174,7 @@ export class Session implements Producer<InboundPacket> {
   /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
     if (this.transport) this.transport.farewell = reason;
-    this.connection.close();
+    this.socket.close();
   }
 
   /**
@@ -190,16 +183,16 @@ export class Session implements Producer<InboundPacket> {
    * sent, and on a WebSocket also the reason.
    */
   close(reason: DisconnectReason): void {
-    const { connection } = this;
+    const { socket } = this;
     if (this.isClosed || this.ending) return;
     this.ending = true;
-    connection.readyState = "closing";
+    socket.readyState = "closing";
     this.shared.onEnd(reason);
     // Deferred: closing synchronously would re-enter a send or a receive in progress.
     setImmediate(() => {
       if (this.transport) this.transport.end(reason);
-      else connection.transport.discard();
-      connection.onClose(reason);
+      else socket.transport.discard();
+      socket.onClose(reason);
     });
   }
 }

@@ -1,161 +1,10 @@
-import type { Duplex } from "node:stream";
-import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import { ByteRate, type ByteRateBounds } from "../limits/byte-rate.ts";
-import type { InboundMemory, Unfinished } from "../limits/inbound-memory.ts";
-import { chunkBytes, FrameScanner, slabBytes } from "./frame-scanner.ts";
+import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
+import { Incoming, maxBufferedChunks, maxFragments, type Receiving } from "./incoming.ts";
 
-/** Limits on what a client may send over one WebSocket. */
-export interface ReceiveBounds extends ByteRateBounds {
-  /** Size of the largest message, in bytes. */
-  maxPayloadBytes: number;
+/** A WebSocket of {@link boundedWebSocketServer}. */
+export interface BoundedWebSocket extends WebSocket {
+  readonly incoming: Incoming;
 }
-
-/** State that all WebSockets of a server share. */
-interface Receiving {
-  memory: InboundMemory;
-  bounds: ReceiveBounds;
-  /** Shared by all WebSockets that are between two messages, which are nearly all. */
-  scanner: FrameScanner;
-}
-
-/** The transport on a WebSocket: a session's transport, or one that is still probing for an upgrade. */
-interface Receiver {
-  /**
-   * Counts frames against the session's packet limit.
-   *
-   * @returns false if the transport has no session, yet or any more
-   */
-  admits(frames: number): boolean;
-  /** Called if the client sends a message in too many parts, or too much of an unfinished one. */
-  refuseUnfinished(): void;
-  /** Called once the kernel has accepted what it had refused before. */
-  drained(): void;
-  closed(): void;
-}
-
-/** The most fragments of one message: some clients send a large message in pieces of 4 kB. */
-export const maxFragments = (maxPayloadBytes: number) => Math.max(64, Math.ceil(maxPayloadBytes / 4_096));
-
-/** The most chunks of one frame: no network cuts a large message into segments smaller than 512 bytes. */
-export const maxBufferedChunks = (maxPayloadBytes: number) => 64 + Math.ceil(maxPayloadBytes / 512);
-
-/** Two chunks of the largest size that Node reads: those in which a message begins and ends. */
-const edgeBytes = 131_072;
-
-/** Memory that an unfinished message can take within the limits of `ws`, plus some control frames. */
-const maxUnfinishedBytes = (maxPayloadBytes: number) =>
-  2 * maxPayloadBytes +
-  maxBufferedChunks(maxPayloadBytes) * chunkBytes +
-  maxFragments(maxPayloadBytes) * slabBytes +
-  edgeBytes;
-
-/** Bytes that are read from one connection in one event loop turn. */
-const turnBytes = 131_072;
-
-/** Frames that a client may send while no session owns its WebSocket, yet or any more. */
-const maxUnownedFrames = 64;
-
-/** Tracks the data that arrives on one WebSocket, before `ws` reads it. */
-export class Incoming implements Unfinished {
-  /** Undefined until Engine.IO has created a transport for the WebSocket. */
-  transport: Receiver | undefined = undefined;
-  readonly #ws: WebSocket;
-  readonly #receiving: Receiving;
-  /** The connection's own scanner while a message is unfinished; otherwise the shared one is used. */
-  #scanner: FrameScanner | undefined = undefined;
-  #rate: ByteRate | undefined = undefined;
-  #unpacedBytes = 0;
-  #unownedFrames = 0;
-  /** Whether the connection is held back. */
-  #isPaused = false;
-  /** Whether the connection has used up its share of this turn, or its byte rate. */
-  #isThrottled = false;
-
-  constructor(ws: WebSocket, receiving: Receiving) {
-    this.#ws = ws;
-    this.#receiving = receiving;
-  }
-
-  /** Accounts for a chunk that `ws` is about to read. */
-  read(chunk: Buffer): void {
-    const scanner = this.#scanner ?? this.#receiving.scanner;
-    const frames = scanner.scan(chunk);
-    if (!this.transport?.admits(frames)) this.#countUnowned(frames);
-    if (!scanner.isIdle) this.#keep(scanner);
-    else if (this.#scanner) this.release();
-    this.#unpacedBytes += chunk.length;
-    if (this.#unpacedBytes >= turnBytes) this.#throttle();
-  }
-
-  #keep(scanner: FrameScanner): void {
-    if (!this.#scanner) this.#receiving.scanner = new FrameScanner();
-    this.#scanner = scanner;
-    this.#hold(scanner.unfinishedBytes);
-  }
-
-  /** Stops reading until {@link resume}. */
-  pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#ws.pause();
-  }
-
-  resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    if (!this.#isThrottled) this.#ws.resume();
-  }
-
-  /** Charges the byte rate for the extra cost of handling what was read, expressed in bytes. */
-  charge(bytes: number): void {
-    this.#unpacedBytes += bytes;
-  }
-
-  /** Releases the memory of an unfinished message, which is complete now, or whose connection is gone. */
-  release(): void {
-    this.#scanner = undefined;
-    this.#hold(0);
-  }
-
-  evict(): void {
-    if (this.transport) this.transport.refuseUnfinished();
-    else this.#ws.terminate();
-  }
-
-  #countUnowned(frames: number): void {
-    this.#unownedFrames += frames;
-    if (this.#unownedFrames > maxUnownedFrames) this.#ws.terminate();
-  }
-
-  #hold(bytes: number): void {
-    const { memory, bounds } = this.#receiving;
-    memory.hold(this, bytes);
-    if (bytes > maxUnfinishedBytes(bounds.maxPayloadBytes)) this.evict();
-  }
-
-  /** Stops reading until the next turn, or until the byte rate allows more. */
-  #throttle(): void {
-    const now = performance.now();
-    this.#rate ??= new ByteRate(this.#receiving.bounds, now);
-    const waitMs = this.#rate.take(this.#unpacedBytes, now);
-    this.#unpacedBytes = 0;
-    this.#isThrottled = true;
-    this.#ws.pause();
-    const resume = () => {
-      this.#isThrottled = false;
-      if (!this.#isPaused) this.#ws.resume();
-    };
-    if (waitMs > 0) setTimeout(resume, waitMs);
-    else setImmediate(resume);
-  }
-}
-
-const incoming = Symbol("incoming");
-
-type Tracked = { [incoming]: Incoming };
-
-/** The {@link Incoming} of a WebSocket of {@link boundedWebSocketServer}, or of the connection under it. */
-export const incomingOf = (socket: WebSocket | Duplex): Incoming => (socket as object as Tracked)[incoming];
 
 /** The `ws` server class with a memory limit on partially received messages, for Engine.IO's `wsEngine`. */
 export function boundedWebSocketServer(
@@ -163,6 +12,9 @@ export function boundedWebSocketServer(
 ): new (
   options: ServerOptions,
 ) => WebSocketServer {
+  class Bounded extends WebSocket implements BoundedWebSocket {
+    readonly incoming = new Incoming(this, receiving);
+  }
   const { maxPayloadBytes } = receiving.bounds;
   const parts = {
     maxFragments: maxFragments(maxPayloadBytes),
@@ -170,42 +22,25 @@ export function boundedWebSocketServer(
   };
   return class extends WebSocketServer {
     constructor(options: ServerOptions) {
-      super({ ...options, ...parts });
+      super({ ...options, ...parts, WebSocket: Bounded });
     }
 
     override handleUpgrade(
       ...[request, tcp, head, done]: Parameters<WebSocketServer["handleUpgrade"]>
     ): void {
       super.handleUpgrade(request, tcp, head, (ws, upgradeRequest) => {
-        track(ws, tcp, receiving);
+        // Before anything is read, so that the scanner starts at the same byte as `ws`.
+        (ws as BoundedWebSocket).incoming.track(tcp);
+        ws.on("close", onClose);
         done(ws, upgradeRequest);
       });
     }
   };
 }
 
-/** Runs before anything is read, so that the scanner starts at the same byte as `ws`. */
-function track(ws: WebSocket, tcp: Duplex, receiving: Receiving): void {
-  const tracker = new Incoming(ws, receiving);
-  (tcp as object as Tracked)[incoming] = tracker;
-  (ws as object as Tracked)[incoming] = tracker;
-  // Before the listener of `ws`, so that data is counted before it is parsed.
-  tcp.prependListener("data", onData);
-  tcp.on("drain", onDrain);
-  ws.on("close", onClose);
-}
-
-// All connections share these listeners, which find the connection's Incoming through `this`.
-
-function onData(this: Duplex, chunk: Buffer): void {
-  incomingOf(this).read(chunk);
-}
-
-function onDrain(this: Duplex): void {
-  incomingOf(this).transport?.drained();
-}
-
+/** Shared by all connections. */
 function onClose(this: WebSocket): void {
-  incomingOf(this).release();
-  incomingOf(this).transport?.closed();
+  const { incoming } = this as BoundedWebSocket;
+  incoming.release();
+  incoming.transport?.closed();
 }

@@ -3,11 +3,13 @@ import { nextTick } from "node:process";
 import { Transport } from "engine.io";
 import type { WebSocket } from "ws";
 import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
+import { type Backlog, writeBatch } from "./backlog.ts";
+import { startBatch } from "./flush-schedule.ts";
 import { frame } from "./frame.ts";
-import { FrameBatch } from "./frame-batch.ts";
+import type { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import type { Session, SessionTransport } from "./session.ts";
-import { type Incoming, incomingOf } from "./websocket-server.ts";
+import type { BoundedWebSocket } from "./websocket-server.ts";
 
 /** How long a client has to answer the close of its connection, in milliseconds. */
 const closeTimeoutMs = 1_000;
@@ -18,19 +20,6 @@ const maxProbeBytes = 65_536;
 /** The error code of `ws` for a message in too many fragments or chunks. */
 const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
 
-/** What remains to be written since the kernel refused a piece. */
-interface Backlog {
-  pieces: readonly Buffer[];
-  /** Index of the next piece to write. */
-  at: number;
-  /** Size of that piece and all later ones. */
-  bytes: number;
-  /** Number of `send` calls in the backlog. */
-  sends: number;
-  /** Size of the piece that was written last. */
-  lastBytes: number;
-}
-
 /**
  * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
  * of the event loop turn in which they were sent. Transports that collected the same frames share one buffer.
@@ -39,7 +28,7 @@ interface Backlog {
  * buffers further packets, and volatile packets are dropped.
  */
 export class WebSocketTransport extends Transport implements SessionTransport {
-  readonly socket: WebSocket;
+  readonly socket: BoundedWebSocket;
   /** The TCP connection under the WebSocket. Batches are written straight to it. */
   readonly tcp: TcpSocket;
   /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
@@ -55,18 +44,13 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   constructor(request: EngineRequest) {
     super(request);
-    this.socket = request.websocket as WebSocket;
+    this.socket = request.websocket as BoundedWebSocket;
     this.tcp = request.socket;
-    this.#incoming.transport = this;
+    this.socket.incoming.transport = this;
     this.socket.on("message", onMessage);
     this.socket.on("ping", onPing);
     this.socket.on("error", onError);
     this.writable = true;
-  }
-
-  /** Tracks arriving data and its rate, and reports when the connection has drained or closed. */
-  get #incoming(): Incoming {
-    return incomingOf(this.tcp);
   }
 
   /** The session, if this is its current transport. */
@@ -79,15 +63,15 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   }
 
   pause(): void {
-    this.#incoming.pause();
+    this.socket.incoming.pause();
   }
 
   resume(): void {
-    this.#incoming.resume();
+    this.socket.incoming.resume();
   }
 
   charge(bytes: number): void {
-    this.#incoming.charge(bytes);
+    this.socket.incoming.charge(bytes);
   }
 
   get name(): string {
@@ -112,13 +96,11 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   /** Adds a frame, in one part or several, to the batch written at the end of this turn. */
   push(...parts: Buffer[]): void {
-    if (this.#batch === undefined) {
-      scheduleFlush(this);
-      this.#batch = emptyBatch;
-    }
-    for (const part of parts) this.#batch = this.#batch.with(part);
+    let batch = this.#batch ?? startBatch(this);
+    for (const part of parts) batch = batch.with(part);
+    this.#batch = batch;
     // In a long turn, too, a connection must not collect more than may wait for it.
-    if (this.session && this.#batch.size > this.session.shared.maxBatchBytes) this.flush();
+    if (this.session && batch.size > this.session.shared.maxBatchBytes) this.flush();
   }
 
   /** Writes the collected frames. */
@@ -131,12 +113,10 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     if (this.socket.readyState !== this.socket.OPEN || !this.tcp.writable) return;
     if (this.session) this.session.shared.traffic.bytesOut += batch.size;
     if (this.#backlog) {
-      const { pieces, at, bytes, sends: before } = this.#backlog;
-      this.#backlog.pieces = [...pieces.slice(at), ...batch.pieces];
-      Object.assign(this.#backlog, { at: 0, bytes: bytes + batch.size, sends: before + sends });
+      this.#backlog.add(batch, sends);
       if (this.#writeBacklog()) return;
     } else if (this.#write(batch, sends)) return;
-    this.writable = false;
+    this.#waitForDrain();
     const owner = this.#owner;
     if (owner) owner.shared.slowConsumers.queued(owner, batch.size);
     // Still probing: Engine.IO answers pings even if the client does not read.
@@ -144,34 +124,20 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   }
 
   /** @returns false if the kernel refused a piece */
-  #write({ pieces, size }: FrameBatch, sends: number): boolean {
-    const [first] = pieces as [Buffer];
-    const isAccepted = this.#writePiece(first);
-    if (!isAccepted || pieces.length > 1) {
-      this.#backlog = { pieces, at: 1, bytes: size - first.length, sends, lastBytes: first.length };
-      return isAccepted && this.#writeBacklog();
-    }
+  #write(batch: FrameBatch, sends: number): boolean {
+    this.#backlog = writeBatch(this.tcp, batch, sends);
+    if (this.#backlog) return false;
     if (sends > 0) nextTick(emitDrains, this, sends);
     return true;
   }
 
-  /** Writes pieces until the kernel refuses one. @returns false if it did */
+  /** @returns false if the kernel refused a piece */
   #writeBacklog(): boolean {
     const backlog = this.#backlog as Backlog;
-    while (backlog.at < backlog.pieces.length) {
-      const piece = backlog.pieces[backlog.at++] as Buffer;
-      backlog.bytes -= piece.length;
-      backlog.lastBytes = piece.length;
-      if (!this.#writePiece(piece)) return false;
-    }
+    if (!backlog.writeTo(this.tcp)) return false;
     this.#backlog = undefined;
     if (backlog.sends > 0) nextTick(emitDrains, this, backlog.sends);
     return true;
-  }
-
-  /** @returns false if the kernel refused the piece; Node's buffer being full does not mean that it did */
-  #writePiece(piece: Buffer): boolean {
-    return this.tcp.write(piece) || this.tcp.writableLength === 0;
   }
 
   get unreadBytes(): number {
@@ -245,14 +211,20 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     else close();
   }
 
-  drained(): void {
-    if (this.writable) return;
-    const isWritten = !this.#backlog || this.#writeBacklog();
-    const owner = this.#owner;
-    if (owner) owner.shared.slowConsumers.read(owner);
-    if (!isWritten) return;
-    this.writable = true;
-    this.emit("ready");
+  /** Listens only while the connection is backed up: most never are. */
+  #waitForDrain(): void {
+    if (!this.writable) return;
+    this.writable = false;
+    const onDrain = () => {
+      const isWritten = !this.#backlog || this.#writeBacklog();
+      const owner = this.#owner;
+      if (owner) owner.shared.slowConsumers.read(owner);
+      if (!isWritten) return;
+      this.tcp.off("drain", onDrain);
+      this.writable = true;
+      this.emit("ready");
+    };
+    this.tcp.on("drain", onDrain);
   }
 }
 
@@ -262,7 +234,8 @@ function emitDrains(transport: WebSocketTransport, sends: number): void {
 
 // All connections share these listeners, which find their transport through `this`.
 
-const transportOf = (socket: WebSocket) => incomingOf(socket).transport as WebSocketTransport;
+const transportOf = (socket: WebSocket) =>
+  (socket as BoundedWebSocket).incoming.transport as WebSocketTransport;
 
 function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
   transportOf(this).receive(data, isBinary);
@@ -274,26 +247,4 @@ function onPing(this: WebSocket): void {
 
 function onError(this: WebSocket, error: Error): void {
   transportOf(this).fail(error);
-}
-
-let unflushed: WebSocketTransport[] = [];
-let emptyBatch = FrameBatch.empty();
-
-function scheduleFlush(transport: WebSocketTransport): void {
-  if (unflushed.length === 0) setImmediate(flushAll);
-  unflushed.push(transport);
-}
-
-function flushAll(): void {
-  const transports = unflushed;
-  unflushed = [];
-  for (const transport of transports) {
-    try {
-      transport.flush();
-    } catch (error) {
-      transport.fail(error as Error);
-    }
-  }
-  // The next turn starts a new list, so that the frames just sent can be freed.
-  emptyBatch = FrameBatch.empty();
 }

@@ -5,7 +5,7 @@ import type { Health } from "../ops/health.ts";
 /** The options of {@link operations}. */
 export interface OperationsOptions {
   metrics: Registry;
-  health: Pick<Health, "complaint">;
+  health: Pick<Health, "problem">;
   /** Whether to answer only programs on this machine, and no requests through a proxy. */
   loopbackOnly: boolean;
 }
@@ -26,8 +26,8 @@ export async function operations(app: FastifyInstance, options: OperationsOption
   app.get("/livez", () => ({ status: "ok" }));
   app.get("/healthz", () => ({ status: "ok" }));
   app.get("/readyz", (_request, reply) => {
-    const { complaint } = health;
-    return complaint ? reply.code(503).send({ status: "not ready", reason: complaint }) : { status: "ok" };
+    const { problem } = health;
+    return problem ? reply.code(503).send({ status: "not ready", reason: problem }) : { status: "ok" };
   });
   app.get("/metrics", (_request, reply) => {
     reply.type(metrics.contentType);

@@ -10,7 +10,7 @@ export const chat = (setup: Setup) =>
   namespace<ChatEvents>("/chat", setup, {
     ...roomEvents(setup),
     msg: on(Text(setup.maxTextChars), (member, text) => {
-      member.context = setup.rooms.compose(member, { text, state: "normal", rooms: [] });
+      member.context = setup.rooms.compose(member, { type: "msg", text, rooms: [] });
       return `recv ${text}`;
     }),
   });

@@ -1,16 +1,18 @@
-import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
+import { ClientError, type ErrorInfo, leavesNamespaceOnly } from "../errors.ts";
 import { maxQuotedChars } from "../limits/numbers.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
+import type { Attempts } from "./attempts.ts";
+import type { Handshakes } from "./handshakes.ts";
 import * as lifecycle from "./lifecycle.ts";
-import type { Admission, Member, Request, Session } from "./member.ts";
+import type { AcceptedHandshake, ClientSession, Member, Request } from "./member.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The options of a {@link Dispatcher}. */
 export interface DispatcherOptions {
-  /** The time limit for answering an event or a handshake, in milliseconds. */
-  handlerTimeoutMs: number;
+  attempts: Attempts;
+  handshakes: Handshakes;
   rateLimiter: RateLimiter;
   metrics: Metrics;
   log: RepeatLog;
@@ -29,7 +31,6 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** The count of successes of each event. */
   readonly #succeeded = new Map<unknown, Count>();
-  readonly #unanswered = new Set<Promise<unknown>>();
 
   constructor(namespace: Namespace, options: DispatcherOptions) {
     this.namespace = namespace;
@@ -41,45 +42,26 @@ export class Dispatcher {
     }
   }
 
-  /** Resolves when every request received so far is answered. */
-  async idle(): Promise<void> {
-    while (this.#unanswered.size > 0) await Promise.allSettled(this.#unanswered);
-  }
-
   /**
    * Decides from its handshake whether a client may connect.
    *
    * @param id the connection's id
    */
   admit(
-    session: Session,
+    session: ClientSession,
     id: string,
     handshake: lifecycle.Handshake,
-    admitted: (admission: Admission) => void,
+    admitted: (accepted: AcceptedHandshake) => void,
     refused: (error: ErrorInfo) => void,
   ): void {
-    const { rateLimiter, metrics, log } = this.#options;
-    void this.#attempt(
-      session,
-      () => {
-        // The first handshake is not counted, so that idle connections need no bucket.
-        if (++session.handshakes > 1) rateLimiter.take(session, performance.now());
-        return lifecycle.admit(this.namespace, id, handshake);
-      },
-      admitted,
-      (error) => {
-        metrics.refusals.add([error.code]);
-        const about = { address: session.address, code: error.code };
-        const details = { id, namespace: this.namespace.name };
-        log.write({ level: "info", message: "handshake refused", about, details });
-        refused(error);
-      },
-    );
+    const { name } = this.namespace;
+    const check = () => lifecycle.admit(this.namespace, id, handshake);
+    this.#options.handshakes.check(session, { id, namespace: name }, check, admitted, refused);
   }
 
   /** Connects an admitted member: it joins the rooms of its handshake and receives "connected!". */
-  connect(member: Member, { rooms }: Admission, transport: object): void {
-    const { metrics, log } = this.#options;
+  connect(member: Member, accepted: AcceptedHandshake, transport: object): void {
+    const { attempts, metrics, log } = this.#options;
     const { id, userId, session } = member;
     metrics.connects.add([this.namespace.name]);
     const about = { address: session.address };
@@ -87,7 +69,7 @@ export class Dispatcher {
     log.write({ level: "info", message: "connected", about, details, burst: lineBurst });
     this.#queueBehind(
       member,
-      this.#attempt(session, () => lifecycle.connect(this.namespace, member, rooms)),
+      attempts.run(session, () => lifecycle.connect(this.namespace, member, accepted)),
     );
   }
 
@@ -100,12 +82,14 @@ export class Dispatcher {
 
   /** Removes a member whose connection has ended, for any reason. */
   disconnect(member: Member, reason: string, seconds: number): void {
-    const { metrics, log } = this.#options;
+    const { attempts, metrics, log } = this.#options;
     const { id, userId, session, events } = member;
     const why = member.closing ?? reason;
     const silently = why === "server shutting down";
-    void this.#attempt(session, () => lifecycle.disconnect(this.namespace, member, why, { silently }));
+    void attempts.run(session, () => lifecycle.disconnect(this.namespace, member, why, { silently }));
     metrics.disconnects.add([this.namespace.name, why]);
+    // The gateway counts the reasons that end a whole session.
+    if (leavesNamespaceOnly(why)) metrics.endings.add([why]);
     const about = { address: session.address, reason: why };
     const details = { id, userId, namespace: this.namespace.name, seconds, events };
     log.write({ level: "info", message: "disconnected", about, details, burst: lineBurst });
@@ -127,17 +111,17 @@ export class Dispatcher {
   }
 
   #handle(member: Member, request: Request): void | Promise<void> {
+    const { attempts, rateLimiter } = this.#options;
     const startMs = performance.now();
-    try {
-      this.#options.rateLimiter.take(member.session, startMs);
-      const reply = call(this.namespace, member, request);
-      if (!(reply instanceof Promise)) return this.#succeed(request, startMs, reply);
-      return this.#withinTime(member.session, reply)
-        .then((late) => this.#succeed(request, startMs, late))
-        .catch((thrown) => this.#refuse(member, request, startMs, thrown));
-    } catch (thrown) {
-      this.#refuse(member, request, startMs, thrown);
-    }
+    return attempts.run(
+      member.session,
+      () => {
+        rateLimiter.take(member.session, startMs);
+        return call(this.namespace, member, request);
+      },
+      (reply) => this.#succeed(request, startMs, reply),
+      (error) => this.#refuse(member, request, startMs, error),
+    );
   }
 
   #succeed({ event, ack }: Request, startMs: number, reply: unknown): void {
@@ -145,10 +129,9 @@ export class Dispatcher {
     this.#options.metrics.handled(this.#succeeded.get(event) as Count, startMs);
   }
 
-  #refuse(member: Member, { event, ack }: Request, startMs: number, thrown: unknown): void {
+  #refuse(member: Member, { event, ack }: Request, startMs: number, error: ErrorInfo): void {
     const { metrics, log } = this.#options;
     const { id, userId, session } = member;
-    const error = this.#errorOf(session, thrown);
     // Clients can invent event names, so all unknown ones share one label.
     const known = this.#succeeded.has(event) ? String(event) : "unknown";
     metrics.handled(metrics.events.of([this.namespace.name, known, error.code]), startMs);
@@ -157,55 +140,6 @@ export class Dispatcher {
     log.write({ level: "debug", message: "event refused", about, details, burst: lineBurst });
     if (ack) ack({ error });
     else member.send("error", { event: String(event).slice(0, maxQuotedChars), error });
-  }
-
-  /** Runs an action within the time limit. */
-  #attempt<T>(
-    session: Session,
-    action: () => T | Promise<T>,
-    succeed: (result: T) => void = () => {},
-    refuse: (error: ErrorInfo) => void = () => {},
-  ): void | Promise<void> {
-    const fail = (thrown: unknown) => refuse(this.#errorOf(session, thrown));
-    try {
-      const result = action();
-      if (result instanceof Promise) return this.#withinTime(session, result).then(succeed).catch(fail);
-      succeed(result);
-    } catch (thrown) {
-      fail(thrown);
-    }
-  }
-
-  /** Here alone a thrown error becomes the error that the client receives; server faults are logged. */
-  #errorOf(session: Session, thrown: unknown): ErrorInfo {
-    const error = errorInfo(thrown);
-    // A ClientError with this code was logged where it was thrown.
-    if (error.code === "internal" && !(thrown instanceof ClientError)) this.#logFault(session, thrown);
-    return error;
-  }
-
-  #logFault({ address }: Session, thrown: unknown): void {
-    const about = { address, fault: String(thrown).slice(0, maxQuotedChars) };
-    this.#options.log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
-  }
-
-  async #withinTime<T>({ address }: Session, promised: Promise<T>): Promise<T> {
-    const { handlerTimeoutMs, log } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        log.write({ level: "warn", message: "a handler took too long", about: { address } });
-        reject(new ClientError("timeout"));
-      }, handlerTimeoutMs);
-    });
-    const answer = Promise.race([promised, timeout]);
-    this.#unanswered.add(answer);
-    try {
-      return await answer;
-    } finally {
-      clearTimeout(timer);
-      this.#unanswered.delete(answer);
-    }
   }
 }
 

@@ -5,7 +5,7 @@ import type { Message, RoomName, ServerEvents, UserId } from "../protocol.ts";
 import { type Connection, type Gateway, noRooms } from "../rooms/connection.ts";
 
 /** A client's connection to a gateway. If the protocol has namespaces, it may be on several at once. */
-export interface Session {
+export interface ClientSession {
   /** The address under which the limits per address count it. */
   readonly address: string;
   /** The rate limit of all its events together; undefined until the first event. */
@@ -16,16 +16,31 @@ export interface Session {
   handshakes: number;
   /** Reads no further event until a step is done, which never rejects. A gateway without backpressure leaves it out. */
   waitFor?(step: Promise<unknown>): void;
+  /**
+   * Returns a promise if the client has much left to read, which resolves when it has read most of that or is gone.
+   * A gateway without backpressure leaves it out.
+   */
+  whenReady?(): Promise<void> | undefined;
   /** Ends the connection on every namespace. */
   close(reason: DisconnectReason): void;
 }
 
+/** What a handshake asks to be replayed. */
+export interface HandshakeReplay {
+  /** The offset after which the messages of a room are replayed. */
+  readonly since: ReadonlyMap<RoomName, string>;
+  /** The number of messages to replay in all other rooms; undefined replays none. */
+  readonly last: number | undefined;
+}
+
 /** The result of an accepted handshake. */
-export interface Admission {
+export interface AcceptedHandshake {
   readonly id: string;
   readonly userId: UserId;
   /** The rooms to join on connecting. */
   readonly rooms: readonly RoomName[];
+  /** What to replay in each of them; undefined if the client did not ask for a replay. */
+  readonly replay: HandshakeReplay | undefined;
   /** The permissions of its token; null if no tokens are required. */
   readonly permissions: Permissions | null;
 }
@@ -45,7 +60,7 @@ export abstract class Member implements Connection {
   abstract readonly protocol: number;
   readonly id: string;
   readonly userId: UserId;
-  readonly session: Session;
+  readonly session: ClientSession;
   rooms: readonly RoomName[] = noRooms;
   permissions: Permissions | null;
   /** The last message it sent with `chat` or `msg`. */
@@ -59,7 +74,7 @@ export abstract class Member implements Connection {
   /** Fires when its token expires, and again when the grace period is over. */
   expiry: NodeJS.Timeout | undefined;
 
-  constructor(session: Session, { id, userId, permissions }: Admission) {
+  constructor(session: ClientSession, { id, userId, permissions }: AcceptedHandshake) {
     this.session = session;
     this.id = id;
     this.userId = userId;
@@ -70,5 +85,10 @@ export abstract class Member implements Connection {
     event: Event,
     ...args: Parameters<ServerEvents[Event]>
   ): void;
+  abstract whisper(message: Message): void;
   abstract close(reason: DisconnectReason): void;
+
+  whenReady(): Promise<void> | undefined {
+    return this.session.whenReady?.();
+  }
 }

@@ -3,7 +3,7 @@ import type { Authenticator } from "../auth/permissions.ts";
 import type { NamespaceName } from "../protocol.ts";
 import type { Rooms } from "../rooms/rooms.ts";
 import type { Member } from "./member.ts";
-import { validator } from "./validate.ts";
+import { hasSizeLimit, Unread, validator } from "./validate.ts";
 
 /**
  * Validates an event's arguments, then handles it. Its return value, or what that resolves to, is the ack.
@@ -13,7 +13,7 @@ export type Handler = (member: Member, args: readonly unknown[]) => unknown;
 /** The parameters of a namespace. */
 export interface Setup {
   rooms: Rooms;
-  /** The longest text of a message, in characters. */
+  /** The longest text of a message, in characters, and the largest JSON of `publish`, in bytes. */
   maxTextChars: number;
   /** If defined, every connection must present a token. */
   authenticator?: Authenticator | undefined;
@@ -53,8 +53,11 @@ export function on<Schemas extends TSchema[]>(
   const fields = (parts.slice(0, -1) as TSchema[]).map((schema) => ({
     validate: validator(schema),
     optional: Type.IsOptional(schema),
+    hasSizeLimit: hasSizeLimit(schema),
   }));
   return (member, args) => {
+    // The only argument of an event that was too long to be parsed: its longest field is to blame.
+    if (args[0] instanceof Unread) fields.find((field) => field.hasSizeLimit)?.validate(args[0]);
     const validated = fields.map(({ validate, optional }, index) => {
       if (optional && args[index] == null) return undefined;
       validate(args[index]);

@@ -1,10 +1,24 @@
 /** Whether the server is ready for more clients, and if not, why. */
 export class Health {
-  /** Whether the server is about to stop. It reports this before it refuses new sessions. */
-  leaving = false;
-  /** Whether new sessions are refused. */
-  closed = false;
+  #isLeaving = false;
+  #refusesSessions = false;
   readonly #checks: (() => string | undefined)[] = [];
+
+  /** Whether new sessions are refused. */
+  get refusesSessions(): boolean {
+    return this.#refusesSessions;
+  }
+
+  /** From now on the server reports that it is about to stop; it still accepts sessions. */
+  announceShutdown(): void {
+    this.#isLeaving = true;
+  }
+
+  /** From now on new sessions are refused. */
+  refuseSessions(): void {
+    this.announceShutdown();
+    this.#refusesSessions = true;
+  }
 
   /** Adds a check that returns why the server is not ready, or undefined if it is. */
   addCheck(check: () => string | undefined): void {
@@ -12,8 +26,8 @@ export class Health {
   }
 
   /** The reason why the server is not ready; undefined if it is ready. */
-  get complaint(): string | undefined {
-    if (this.leaving || this.closed) return "the server is about to stop";
+  get problem(): string | undefined {
+    if (this.#isLeaving) return "the server is about to stop";
     for (const check of this.#checks) {
       const reason = check();
       if (reason) return reason;

@@ -59,7 +59,7 @@ export class Metrics {
   readonly connects = new Tally();
   /** By namespace and reason. */
   readonly disconnects = new Tally();
-  /** Sessions that the server ended, by reason. */
+  /** Sessions that the server ended, and connections whose namespace it ended, by reason. */
   readonly endings = new Tally();
   /** Refused requests for a connection and refused handshakes with a namespace, by code. */
   readonly refusals = new Tally();
@@ -92,7 +92,7 @@ export class Metrics {
     this.#register(
       Counter,
       "endings_total",
-      "Sessions that the server ended",
+      "Connections that the server ended",
       ["reason"],
       () => this.endings,
     );

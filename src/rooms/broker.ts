@@ -1,51 +1,60 @@
-import type { Message, RoomName } from "../protocol.ts";
+import type { Message, Receipt, RoomName } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
+import type { Remembered } from "./dedup.ts";
+import type { Envelope } from "./envelope.ts";
+import type { HistoryPage, LogEntry, Page, Start } from "./log.ts";
+import type { Position } from "./position.ts";
 
-/** The result of publishing a message. */
-export interface Published {
-  /** The number of copies delivered. */
-  recipients: number;
+/** A message to one or several rooms. */
+export interface Publication {
+  /** The message; each room's copy gets its own `room` and `offset`. */
+  readonly message: Message;
+  readonly rooms: readonly RoomName[];
+  /** A transient message is not logged. */
+  readonly isTransient?: boolean;
+  /** If defined, and published before, nothing is published. */
+  readonly dedupKey?: string | undefined;
 }
 
 /**
- * Orders the messages of each room of a namespace. A message reaches the members of a room only through
- * {@link Broker.publish}. A broker in memory answers synchronously; one that asks another process returns a
- * promise.
+ * Orders and stores the messages of each room of a namespace. A message reaches the members of a room only through
+ * the broker. A broker in memory answers synchronously; one that asks another process returns promises.
  */
 export interface Broker {
+  /** Logs a message and delivers it, in all rooms or in none. */
+  publish(publication: Publication): Receipt | Promise<Receipt>;
   /**
-   * Delivers a message to the members of a room.
+   * Delivers a message to the members of a room without logging it.
    *
-   * @param except a member that does not receive the message
+   * @param except a member that does not receive it
    */
-  publish(room: RoomName, message: Message, except?: Connection): Published | Promise<Published>;
-  /**
-   * Called when the room gets its first member on this node: from now on this node must receive its messages.
-   */
+  announce(room: RoomName, message: Message, except?: Connection): void | Promise<void>;
+  /** The receipt of a message that was published with this key; undefined if there was none. */
+  published(dedupKey: string): Remembered | undefined | Promise<Remembered | undefined>;
+  /** The place of the newest message of a room. */
+  head(room: RoomName): Position | Promise<Position>;
+  /** Reads messages to replay, oldest first, up to `maxBytes` of them but at least one. */
+  read(room: RoomName, start: Start, maxBytes: number): Page | Promise<Page>;
+  /** Reads messages backwards from a position, or from the head. */
+  history(
+    room: RoomName,
+    before: Position | undefined,
+    limit: number,
+    maxBytes: number,
+  ): HistoryPage | Promise<HistoryPage>;
+  /** Called when the room gets its first member on this node, which must receive its messages from now on. */
   subscribe(room: RoomName): void | Promise<void>;
-  /** Called when the room loses its last member on this node. */
-  unsubscribe(room: RoomName): void | Promise<void>;
+  /** Called when the room loses its last member on this node. A failure is the broker's to handle. */
+  unsubscribe(room: RoomName): void;
 }
 
 /** The receiver of a broker's messages. */
 export interface BrokerListener {
-  /** @returns the number of copies handed to gateways */
-  received(room: RoomName, message: Message, except?: Connection): number;
-}
-
-/** The broker of a single node: publishing a message delivers it synchronously. */
-export class MemoryBroker implements Broker {
-  readonly #listener: BrokerListener;
-
-  constructor(listener: BrokerListener) {
-    this.#listener = listener;
-  }
-
-  publish(room: RoomName, message: Message, except?: Connection): Published {
-    return { recipients: this.#listener.received(room, message, except) };
-  }
-
-  subscribe(): void {}
-
-  unsubscribe(): void {}
+  /**
+   * Delivers a message to the members of a room.
+   *
+   * @param except a member that does not receive it
+   * @returns the number of members that it is for
+   */
+  received(room: RoomName, message: Envelope<"res"> | LogEntry, except?: Connection): number;
 }

@@ -1,6 +1,8 @@
-import type { Message, RoomName, UserId } from "../protocol.ts";
+import type { RoomName, UserId } from "../protocol.ts";
 import type { BrokerListener } from "./broker.ts";
 import { type Connection, type Gateway, noRooms } from "./connection.ts";
+import type { Envelope } from "./envelope.ts";
+import { LogEntry } from "./log.ts";
 
 /**
  * The connections of one namespace on this node, by id, by user and by room. The hub changes membership and
@@ -75,10 +77,21 @@ export class Hub implements BrokerListener {
     return this.#rooms.get(room)?.size ?? 0;
   }
 
-  received(room: RoomName, message: Message, except?: Connection): number {
-    const copies = this.#rooms.get(room)?.deliver(message, except) ?? 0;
-    this.delivered += copies;
-    return copies;
+  received(room: RoomName, message: Envelope<"res">, except?: Connection): number {
+    const members = this.#rooms.get(room);
+    if (!members) return 0;
+    this.delivered += members.deliver(message, except);
+    return members.size - (except ? 1 : 0);
+  }
+
+  /** Withholds the logged messages of a room from a member, which receives them by a replay. */
+  withhold(connection: Connection, room: RoomName): void {
+    this.#rooms.get(room)?.withhold(connection);
+  }
+
+  /** From now on the member receives the logged messages of the room as they come. */
+  release(connection: Connection, room: RoomName): void {
+    this.#rooms.get(room)?.release(connection);
   }
 
   #removeFrom(room: RoomName, connection: Connection): boolean {
@@ -91,6 +104,7 @@ export class Hub implements BrokerListener {
 /** The members of one room, grouped by gateway. */
 class Members {
   size = 0;
+  #replaying: Set<Connection> | undefined;
   readonly #groups = new Map<Gateway, Group>();
 
   add(connection: Connection): void {
@@ -102,16 +116,30 @@ class Members {
   delete(connection: Connection): void {
     const group = this.#groups.get(connection.gateway);
     if (!group?.delete(connection)) return;
+    this.release(connection);
     this.size--;
     if (group.size === 0) this.#groups.delete(connection.gateway);
   }
 
+  withhold(connection: Connection): void {
+    this.#replaying ??= new Set();
+    this.#replaying.add(connection);
+  }
+
+  release(connection: Connection): void {
+    if (this.#replaying?.delete(connection) && this.#replaying.size === 0) this.#replaying = undefined;
+  }
+
   /** @returns the number of copies handed to gateways */
-  deliver(message: Message, except: Connection | undefined): number {
+  deliver(message: Envelope<"res">, except: Connection | undefined): number {
+    const replaying = message instanceof LogEntry ? this.#replaying : undefined;
+    const isLeftOut = (member: Connection) => member === except || replaying?.has(member);
     let copies = 0;
     for (const [gateway, group] of this.#groups) {
       const members =
-        except?.gateway === gateway ? group.list.filter((member) => member !== except) : group.list;
+        replaying || except?.gateway === gateway
+          ? group.list.filter((member) => !isLeftOut(member))
+          : group.list;
       gateway.deliver(members, message);
       copies += members.length;
     }

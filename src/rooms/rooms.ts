@@ -1,36 +1,66 @@
 import { ClientError } from "../errors.ts";
-import type { Message, NamespaceName, RoomName } from "../protocol.ts";
-import { type Broker, type BrokerListener, MemoryBroker } from "./broker.ts";
-import type { Connection } from "./connection.ts";
+import type { History, Message, NamespaceName, Receipt, RoomName, Verdict, Who } from "../protocol.ts";
+import type { Broker, BrokerListener, Publication } from "./broker.ts";
+import { type Connection, deliver } from "./connection.ts";
+import { Envelope } from "./envelope.ts";
 import { Hub } from "./hub.ts";
+import type { Start } from "./log.ts";
+import { after } from "./maybe-promise.ts";
 import { messageId } from "./message-id.ts";
+import { offsetOf, type Position } from "./position.ts";
+import { Presence } from "./presence.ts";
+import { Replay } from "./replay.ts";
 
 /** The parts of a {@link Message} that {@link Rooms.compose} does not fill in. */
-export interface Draft {
-  text: string;
-  state: Message["state"];
-  rooms: readonly RoomName[];
-}
+export type Draft = Pick<Message, "type" | "text" | "data" | "to"> & { rooms: readonly RoomName[] };
 
 /** The options of {@link Rooms}. */
 export interface RoomsOptions {
   /** The number of rooms one connection may be in. */
   maxRooms: number;
-  /** Creates the broker of a namespace. @defaultValue a broker in memory */
-  broker?: (namespace: NamespaceName, listener: BrokerListener) => Broker;
+  /** How long a user whose last connection was lost counts as present, in milliseconds. */
+  presenceGraceMs: number;
+  /** Bytes of messages after which a replay waits for its reader. */
+  replayPageBytes: number;
+  /** Bytes of messages in one answer to `history`. */
+  historyPageBytes: number;
+  /** Creates the broker of the namespace. */
+  broker(listener: BrokerListener): Broker;
 }
 
-/** The rooms of one namespace: membership, its limits, and publishing. */
+/** Counts for the metrics. */
+export interface RoomCounts {
+  /** Messages and bytes of JSON that were logged. */
+  logged: number;
+  duplicates: number;
+  /** Replays that a client asked for with `since`, by verdict, and those that it asked for with `last`. */
+  replays: Record<Verdict["status"], number>;
+  replayed: number;
+}
+
+/** The rooms of one namespace: membership and its limits, messages, replays and presence. */
 export class Rooms {
   readonly hub = new Hub();
+  readonly presence: Presence;
+  readonly counts: RoomCounts = {
+    logged: 0,
+    duplicates: 0,
+    replays: { new: 0, complete: 0, gap: 0 },
+    replayed: 0,
+  };
   readonly #namespace: NamespaceName;
-  readonly #maxRooms: number;
+  readonly #options: RoomsOptions;
   readonly #broker: Broker;
 
-  constructor(namespace: NamespaceName, { maxRooms, broker }: RoomsOptions) {
+  constructor(namespace: NamespaceName, options: RoomsOptions) {
     this.#namespace = namespace;
-    this.#maxRooms = maxRooms;
-    this.#broker = broker?.(namespace, this.hub) ?? new MemoryBroker(this.hub);
+    this.#options = options;
+    this.#broker = options.broker(this.hub);
+    this.presence = new Presence(options.presenceGraceMs);
+  }
+
+  close(): void {
+    this.presence.close();
   }
 
   /**
@@ -43,9 +73,23 @@ export class Rooms {
     const { rooms } = connection;
     if (rooms.includes(room)) return false;
     this.mustHold(rooms.length + 1);
-    this.hub.join(connection, room);
-    const subscribed = this.#broker.subscribe(room);
-    return subscribed ? subscribed.then(() => true) : true;
+    const isFirst = this.hub.join(connection, room);
+    const subscribed = isFirst ? this.#broker.subscribe(room) : undefined;
+    if (!subscribed) {
+      this.presence.entered(room, connection);
+      return true;
+    }
+    return subscribed.then(
+      () => {
+        if (!connection.rooms.includes(room)) throw new ClientError("closing");
+        this.presence.entered(room, connection);
+        return true;
+      },
+      (error) => {
+        if (connection.rooms.includes(room)) this.hub.leave(connection, room);
+        throw error;
+      },
+    );
   }
 
   /**
@@ -55,20 +99,31 @@ export class Rooms {
    */
   leave(connection: Connection, room: RoomName): void {
     this.mustBeIn(connection, room);
-    if (this.hub.leave(connection, room)) void this.#broker.unsubscribe(room);
+    const isLast = this.hub.leave(connection, room);
+    this.presence.left(room, connection, false);
+    if (isLast) this.#broker.unsubscribe(room);
   }
 
-  /** Removes a connection from all its rooms and from the hub. @returns the rooms it was in */
-  remove(connection: Connection): readonly RoomName[] {
+  /**
+   * Removes a connection from all its rooms and from the hub.
+   *
+   * @param isLost whether its client may come back within the grace period
+   * @returns the rooms it was in
+   */
+  remove(connection: Connection, isLost: boolean): readonly RoomName[] {
     const left = this.hub.remove(connection);
-    for (const room of left) if (this.hub.size(room) === 0) void this.#broker.unsubscribe(room);
+    for (const room of left) {
+      this.presence.left(room, connection, isLost);
+      if (this.hub.size(room) === 0) this.#broker.unsubscribe(room);
+    }
     return left;
   }
 
   /** @throws {ClientError} `too_many_rooms` if `count` is more rooms than one connection may be in */
   mustHold(count: number): void {
-    if (count <= this.#maxRooms) return;
-    throw new ClientError("too_many_rooms", `One connection may be in at most ${this.#maxRooms} rooms.`);
+    const { maxRooms } = this.#options;
+    if (count <= maxRooms) return;
+    throw new ClientError("too_many_rooms", `One connection may be in at most ${maxRooms} rooms.`);
   }
 
   /** @throws {ClientError} `not_in_room` */
@@ -76,38 +131,111 @@ export class Rooms {
     if (!connection.rooms.includes(room)) throw new ClientError("not_in_room");
   }
 
-  /** Creates a message of the connection's user; its `room` is null until it is published. */
-  compose({ userId }: Connection, { text, state, rooms }: Draft): Message {
+  /** Creates a message of the connection's user; its `room` and `offset` are null until it is published. */
+  compose({ userId }: Connection, { type, text, data, to, rooms }: Draft): Message {
     const at = Date.now();
-    const namespace = this.#namespace;
-    return { id: messageId(at), userId, text, state, namespace, room: null, rooms: [...rooms], at };
+    const message: Message = {
+      id: messageId(at),
+      type,
+      userId,
+      text,
+      state: states[type],
+      namespace: this.#namespace,
+      room: null,
+      rooms: [...rooms],
+      at,
+      offset: null,
+    };
+    if (data !== undefined) message.data = data;
+    if (to !== undefined) message.to = to;
+    return message;
+  }
+
+  /** Logs a message, unless it is transient, and delivers it to the members of its rooms. */
+  publish(publication: Publication): Receipt | Promise<Receipt> {
+    return after(this.#broker.publish(publication), (receipt) => {
+      if (receipt.duplicate) this.counts.duplicates++;
+      else if (!publication.isTransient) this.counts.logged += receipt.rooms.length;
+      return receipt;
+    });
+  }
+
+  /** The receipt of a message that was published with this key, as a repeated request receives it. */
+  duplicate(dedupKey: string): Receipt | undefined | Promise<Receipt | undefined> {
+    return after(this.#broker.published(dedupKey), (known) => {
+      if (!known) return undefined;
+      this.counts.duplicates++;
+      return { ...known, recipients: 0, duplicate: true };
+    });
   }
 
   /**
-   * Publishes a copy of a message to each of the rooms.
+   * Delivers a message to the members of a room without logging it.
    *
-   * @param except a member that receives no copy
-   * @returns the number of copies delivered
+   * @param except a member that does not receive it
    */
-  publish(
-    message: Message,
-    to: readonly RoomName[] = message.rooms,
-    except?: Connection,
-  ): number | Promise<number> {
-    let recipients = 0;
-    const pending: Promise<number>[] = [];
-    for (const room of to) {
-      const published = this.#broker.publish(room, { ...message, room }, except);
-      if (published instanceof Promise) pending.push(published.then((done) => done.recipients));
-      else recipients += published.recipients;
-    }
-    if (pending.length === 0) return recipients;
-    return Promise.all(pending).then((counts) => counts.reduce((sum, count) => sum + count, recipients));
+  announce(room: RoomName, message: Message, except?: Connection): void | Promise<void> {
+    return this.#broker.announce(room, message, except);
   }
 
-  /** Delivers a copy of a room's message that is made for one member, which {@link publish} left out. */
+  /** Delivers a copy of a room's message that is made for one member, which {@link announce} left out. */
   deliver(member: Connection, message: Message): void {
     member.send("res", message);
     this.hub.delivered++;
   }
+
+  /** Delivers a message to all connections of a user. @returns their number */
+  tell(message: Message & { to: string }): number {
+    const connections = this.hub.ofUser(message.to);
+    deliver(connections, new Envelope("res", message));
+    this.hub.delivered += connections.length;
+    return connections.length;
+  }
+
+  /** Delivers a message to one connection, as an event that only this connection knows. @returns how many it reached */
+  whisper(message: Message & { to: string }): number {
+    const connection = this.hub.get(message.to);
+    if (!connection) return 0;
+    connection.whisper(message);
+    this.hub.delivered++;
+    return 1;
+  }
+
+  /** Starts to replay what a member has missed. */
+  replay(member: Connection): Replay {
+    const { replayPageBytes } = this.#options;
+    return new Replay(member, { broker: this.#broker, hub: this.hub, pageBytes: replayPageBytes });
+  }
+
+  /** Replays the messages of one room. @param start undefined to replay nothing */
+  replayRoom(replay: Replay, room: RoomName, start: Start | undefined): Verdict | Promise<Verdict> {
+    return after(replay.room(room, start), (verdict) => {
+      if (start) this.counts.replays[verdict.status]++;
+      this.counts.replayed += verdict.missed;
+      return verdict;
+    });
+  }
+
+  /** Reads messages backwards from a position, or from the head, a bounded number of bytes at a time. */
+  history(room: RoomName, before: Position | undefined, limit: number): History | Promise<History> {
+    const page = this.#broker.history(room, before, limit, this.#options.historyPageBytes);
+    return after(page, ({ messages, more, head }) => ({ room, messages, more, offset: offsetOf(head) }));
+  }
+
+  who(room: RoomName): Who {
+    return this.presence.who(room);
+  }
 }
+
+const states: Record<Message["type"], Message["state"]> = {
+  chat: "normal",
+  publish: "normal",
+  tell: "normal",
+  whisper: "normal",
+  msg: "normal",
+  join: "state",
+  leave: "state",
+  bye: "state",
+  connected: "notice",
+  disconnected: "notice",
+};

@@ -1,7 +1,7 @@
 import type { Adapter } from "socket.io-adapter";
-import { sendQueueOf } from "../engineio/connection.ts";
 import { frame, ownMemory } from "../engineio/frame.ts";
-import type { EngineSocket, Shared } from "../engineio/session.ts";
+import { sendQueueOf } from "../engineio/send-queue.ts";
+import type { SessionSocket, Shared } from "../engineio/session.ts";
 import { copyBytes } from "../limits/pacer.ts";
 import type { IOSocketInternals } from "./internals.ts";
 
@@ -9,7 +9,7 @@ import type { IOSocketInternals } from "./internals.ts";
 export type Packet = Parameters<Adapter["broadcast"]>[0];
 
 /** A socket whose connection belongs to roomcast's engine. */
-export type FastSocket = IOSocketInternals & { client: { conn: EngineSocket } };
+export type FastSocket = IOSocketInternals & { client: { conn: SessionSocket } };
 
 /** A member of a room that is reached through a socket. */
 export interface Recipient {

@@ -177,11 +177,11 @@ function isCostly(args: readonly unknown[]): boolean {
   return args.length > maxCheapArguments || args.some((arg) => typeof arg === "object" && arg !== null);
 }
 
-/** The decoder class of a server. @param newest the session that a decoder is being created for */
-export function decoderFor(bounds: DecoderBounds, newest: () => Session | undefined): typeof Decoder {
+/** The decoder class of a server. @param opening returns the session that a decoder is being created for */
+export function decoderFor(bounds: DecoderBounds, opening: () => Session | undefined): typeof Decoder {
   return class extends FastDecoder {
     constructor() {
-      super(bounds, newest());
+      super(bounds, opening());
     }
   };
 }

@@ -10,7 +10,22 @@ export function handshakeOf({ handshake: { auth, query, url, headers } }: Socket
   // do it then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
   const [, bearer] = headers.authorization?.match(/^Bearer +(\S+) *$/i) ?? [];
-  return { userId: auth.userId ?? userId, room: auth.room ?? room, token: auth.token ?? bearer };
+  return {
+    userId: auth.userId ?? userId,
+    room: auth.room ?? room,
+    token: auth.token ?? bearer,
+    since: auth.since ?? json(query.since),
+    last: auth.last ?? json(query.last),
+  };
+}
+
+/** The value of a field in the query. What is no JSON is left as it is, for the validation to refuse. */
+function json(field: unknown): unknown {
+  try {
+    return typeof field === "string" ? JSON.parse(field) : field;
+  } catch {
+    return field;
+  }
 }
 
 function repeated(url: string): Handshake {

@@ -4,10 +4,10 @@ import type { FastifyInstance } from "fastify";
 import { drain } from "../engineio/drain.ts";
 import { sessionOf as sessionOfConnection } from "../engineio/session.ts";
 import { SettingError } from "../errors.ts";
+import { guardApplicationNamespaces } from "./application-namespaces.ts";
 import { type AttachOptions, attach } from "./attach.ts";
-import { SocketIOGateway } from "./connections.ts";
 import { EmptySessions } from "./empty-sessions.ts";
-import { guardOwnNamespaces } from "./own-namespaces.ts";
+import { SocketIOGateway } from "./gateway.ts";
 import { createServer, type ServerOptions, type SocketIOClient, type SocketIOServer } from "./server.ts";
 
 /** The options of the Socket.IO gateway. */
@@ -39,13 +39,13 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
   const empty = new EmptySessions(options.handshakeTimeoutMs, (socket) =>
     sessionOf(socket).close("no namespace"),
   );
-  const isShuttingDown = () => health.closed;
+  const isShuttingDown = () => health.refusesSessions;
   for (const dispatcher of dispatchers) {
     const nsp = io.of(dispatcher.namespace.name);
     new SocketIOGateway(nsp, dispatcher, { sessionOf, isShuttingDown, empty });
   }
   const { core, publicNamespaces } = options;
-  guardOwnNamespaces(io, { core, publicNamespaces, sessionOf, empty });
+  guardApplicationNamespaces(io, { core, publicNamespaces, sessionOf, empty });
   await attach(engine, app, options);
   metrics.addGateway({
     sessions: () => engine.clientsCount,
@@ -53,15 +53,15 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
     sendQueues: () => engine.slowConsumers.bytes,
     inboundBytes: () => engine.inbound.bytes,
   });
+  const drainSessions = (overMs: number) =>
+    drain(engine, overMs, () => metrics.endings.add(["server shutting down"]));
   app.addHook("preClose", async () => {
-    health.closed = true;
+    health.refuseSessions();
     // Stops listening first, so that clients do not reconnect to this server.
     app.server.close();
+    await drainSessions(0);
     await io.close();
     empty.close();
   });
-  return {
-    io,
-    drain: (overMs) => drain(engine, overMs, () => metrics.endings.add(["server shutting down"])),
-  };
+  return { io, drain: drainSessions };
 }

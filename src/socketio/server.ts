@@ -2,6 +2,7 @@ import { type DefaultEventsMap, type Namespace, Server, type Socket } from "sock
 import { Encoder } from "socket.io-parser";
 import { Engine, type EngineBounds } from "../engineio/engine.ts";
 import { withRequest } from "../engineio/request.ts";
+import { type Session, sessionOf } from "../engineio/session.ts";
 import type { DisconnectReason } from "../errors.ts";
 import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits/numbers.ts";
 import type { ServerEvents } from "../protocol.ts";
@@ -83,9 +84,10 @@ export function createServer(
     maxEventChars: longestEventChars(options.maxTextChars),
     isApplications: (namespace: string) => applications.has(namespace),
   };
+  let opening: Session | undefined;
   const io: SocketIOServer = new Server({
     adapter: FastAdapter,
-    parser: { Encoder, Decoder: decoderFor(decoderBounds, () => engine.newest) },
+    parser: { Encoder, Decoder: decoderFor(decoderBounds, () => opening) },
     connectTimeout: options.handshakeTimeoutMs,
   });
   io.on("new_namespace", ({ name }) => {
@@ -93,6 +95,10 @@ export function createServer(
   });
   keepHandshakes(io.sockets);
   io.on("new_namespace", keepHandshakes);
+  // Socket.IO creates the decoder of a connection without arguments, in its own listener, which runs next.
+  engine.on("connection", (connection) => {
+    opening = sessionOf(connection);
+  });
   io.bind(engine);
   return { io, engine };
 }

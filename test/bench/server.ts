@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { Message } from "../../src/protocol.ts";
-import { SocketIOGateway } from "../../src/socketio/connections.ts";
+import type { Envelope } from "../../src/rooms/envelope.ts";
+import { SocketIOGateway } from "../../src/socketio/gateway.ts";
 import type { SocketIONamespace } from "../../src/socketio/server.ts";
 import { buildOnStock } from "../support/stock.ts";
 
@@ -43,8 +43,8 @@ class StockGateway extends SocketIOGateway {
     });
   }
 
-  override deliver(_members: unknown, message: Message): void {
-    this.#nsp.to(`room:${message.room}`).emit("res", message);
+  override deliver(_members: unknown, { payload }: Envelope<"res">): void {
+    this.#nsp.to(`room:${payload.room}`).emit("res", payload);
   }
 }
 

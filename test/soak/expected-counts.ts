@@ -1,4 +1,9 @@
-import { type DisconnectReason, disconnectReasons, type ErrorCode } from "../../src/errors.ts";
+import {
+  type DisconnectReason,
+  disconnectReasons,
+  type ErrorCode,
+  leavesNamespaceOnly,
+} from "../../src/errors.ts";
 import type { Traffic } from "../support/engine-client.ts";
 
 /** The values that a counter may show; if the clients know the exact value, both are the same. */
@@ -46,6 +51,7 @@ export class ExpectedCounts implements Traffic {
 
   disconnected(namespace: string, reason: string): void {
     this.#add("disconnects_total", { namespace, reason });
+    if (leavesNamespaceOnly(reason)) this.#add("endings_total", { reason });
   }
 
   /** A connection to a namespace has ended, for one of several reasons. */

@@ -2,9 +2,10 @@ import { EventEmitter } from "node:events";
 import type { Core } from "../../src/core.ts";
 import type { DisconnectReason } from "../../src/errors.ts";
 import type { Dispatcher } from "../../src/namespaces/dispatcher.ts";
-import { type Admission, Member, type Session } from "../../src/namespaces/member.ts";
+import { type AcceptedHandshake, type ClientSession, Member } from "../../src/namespaces/member.ts";
 import type { Message } from "../../src/protocol.ts";
 import type { Gateway } from "../../src/rooms/connection.ts";
+import type { Envelope } from "../../src/rooms/envelope.ts";
 
 /*
  * A second gateway, without sockets, which proves that the core does not depend on Socket.IO. Its clients
@@ -18,8 +19,8 @@ export const cores = new Map<string, Core | undefined>();
 const copied = (value: unknown) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
 class InProcessGateway implements Gateway {
-  deliver(members: readonly InProcessMember[], message: Message): void {
-    for (const member of members) member.send("res", message);
+  deliver(members: readonly InProcessMember[], { event, payload }: Envelope): void {
+    for (const member of members) member.send(event, payload);
   }
 }
 
@@ -32,13 +33,17 @@ class InProcessMember extends Member {
   readonly protocol = 1;
   readonly #client: InProcessClient;
 
-  constructor(client: InProcessClient, session: Session, admission: Admission) {
-    super(session, admission);
+  constructor(client: InProcessClient, session: ClientSession, accepted: AcceptedHandshake) {
+    super(session, accepted);
     this.#client = client;
   }
 
   send(event: string, ...args: unknown[]): void {
     this.#client.receive(event, copied(args));
+  }
+
+  whisper(message: Message): void {
+    this.send(this.id, message);
   }
 
   close(reason: DisconnectReason): void {
@@ -68,18 +73,18 @@ export class InProcessClient {
       return;
     }
     const id = `in-process-${++connections}`;
-    const session: Session = {
+    const session: ClientSession = {
       address: "in-process",
       bucket: undefined,
       handshakes: 0,
       close: (reason) => this.lose("transport close", reason),
     };
     const handshake = copied({ ...this.#handshake.query, ...this.#handshake.auth });
-    const admitted = (admission: Admission) => {
+    const admitted = (accepted: AcceptedHandshake) => {
       this.id = id;
-      this.#member = new InProcessMember(this, session, admission);
+      this.#member = new InProcessMember(this, session, accepted);
       this.receive("connect", []);
-      dispatcher.connect(this.#member, admission, {});
+      dispatcher.connect(this.#member, accepted, {});
     };
     const refused = (error: { message: string }) =>
       this.receive("connect_error", [Object.assign(new Error(error.message), { data: error })]);

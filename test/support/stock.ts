@@ -2,9 +2,9 @@ import Fastify, { type FastifyInstance } from "fastify";
 import { Server } from "socket.io";
 import { readOptions } from "../../src/config/read.ts";
 import { closeCore, createCore } from "../../src/core.ts";
-import type { Session } from "../../src/namespaces/member.ts";
+import type { ClientSession } from "../../src/namespaces/member.ts";
 import type { Roomcast, RoomcastOptions } from "../../src/roomcast.ts";
-import { SocketIOGateway } from "../../src/socketio/connections.ts";
+import { SocketIOGateway } from "../../src/socketio/gateway.ts";
 import type { SocketIOClient, SocketIOServer } from "../../src/socketio/server.ts";
 
 /**
@@ -26,8 +26,8 @@ export async function buildOnStock(
     pingTimeout: settings.pingTimeoutMs,
     maxHttpBufferSize: settings.maxPayloadBytes,
   });
-  const sessions = new WeakMap<object, Session>();
-  const sessionOf = ({ conn }: SocketIOClient): Session => {
+  const sessions = new WeakMap<object, ClientSession>();
+  const sessionOf = ({ conn }: SocketIOClient): ClientSession => {
     const session = sessions.get(conn) ?? {
       address: "127.0.0.1",
       bucket: undefined,
@@ -40,10 +40,10 @@ export async function buildOnStock(
   const empty = { left() {}, refused() {} };
   for (const dispatcher of core.dispatchers) {
     const nsp = io.of(dispatcher.namespace.name);
-    new Gateway(nsp, dispatcher, { sessionOf, isShuttingDown: () => core.health.closed, empty });
+    new Gateway(nsp, dispatcher, { sessionOf, isShuttingDown: () => core.health.refusesSessions, empty });
   }
   app.addHook("preClose", async () => {
-    core.health.closed = true;
+    core.health.refuseSessions();
     await io.close();
   });
   app.addHook("onClose", async () => closeCore(core));

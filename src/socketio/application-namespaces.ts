@@ -1,20 +1,21 @@
-import type { Authenticator, Permissions } from "../auth/permissions.ts";
+import type { Permissions } from "../auth/permissions.ts";
 import type { Core } from "../core.ts";
-import { ClientError, errorInfo } from "../errors.ts";
+import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
 import { longestTimerMs, maxQuotedChars } from "../limits/numbers.ts";
-import type { Session } from "../namespaces/member.ts";
+import type { ClientSession } from "../namespaces/member.ts";
+import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { connectError, handshakeOf } from "./handshake.ts";
 import type { NamespaceInternals } from "./internals.ts";
 import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIOServer } from "./server.ts";
 
-/** The options of {@link guardOwnNamespaces}. */
-export interface OwnNamespacesOptions {
-  core: Pick<Core, "authenticator" | "rateLimiter" | "metrics" | "log">;
+/** The options of {@link guardApplicationNamespaces}. */
+export interface ApplicationNamespacesOptions {
+  core: Pick<Core, "authenticator" | "rateLimiter" | "handshakes">;
   /** Namespaces that need no token even if tokens are required. */
   publicNamespaces: readonly string[];
-  sessionOf(socket: SocketIOClient): Session;
+  sessionOf(socket: SocketIOClient): ClientSession;
   empty: Pick<EmptySessions, "left" | "refused">;
 }
 
@@ -23,18 +24,26 @@ export interface OwnNamespacesOptions {
  * if tokens are required, and its events count towards its rate limit. Refused connections and events never
  * reach the application.
  */
-export function guardOwnNamespaces(io: SocketIOServer, options: OwnNamespacesOptions): void {
-  const { authenticator } = options.core;
+export function guardApplicationNamespaces(io: SocketIOServer, options: ApplicationNamespacesOptions): void {
+  const { authenticator, handshakes } = options.core;
   io.on("new_namespace", (nsp) => {
     const required = options.publicNamespaces.includes(nsp.name) ? undefined : authenticator;
     const pending = new PendingConnects();
     const admit = (socket: SocketIOClient, next: (error?: Error) => void) => {
       if (!pending.begin(socket, next)) return;
-      void admitTo(nsp.name, socket, required, options).then((error) => {
-        next(error);
-        if (error) pending.refused(socket);
-        else pending.admitted(socket);
-      });
+      const accepted = (permissions: Permissions | undefined) => {
+        if (permissions) presentPermissions(socket, options.sessionOf(socket), permissions);
+        next();
+        pending.admitted(socket);
+      };
+      const refused = (error: ErrorInfo) => {
+        pending.refused(socket);
+        options.empty.refused(socket);
+        next(connectError(error));
+      };
+      const client = { id: connectionIdOf(socket), namespace: nsp.name };
+      const check = () => required?.authenticate(handshakeOf(socket).token);
+      handshakes.check(options.sessionOf(socket), client, check, accepted, refused);
     };
     // Runs before the middleware that a namespace inherits from its parent.
     (nsp as unknown as NamespaceInternals)._fns.unshift(admit as never);
@@ -46,38 +55,16 @@ export function guardOwnNamespaces(io: SocketIOServer, options: OwnNamespacesOpt
   });
 }
 
-/** Verifies a client's handshake. @returns the error for Socket.IO's middleware if the client is refused */
-async function admitTo(
-  namespace: string,
-  socket: SocketIOClient,
-  authenticator: Authenticator | undefined,
-  { core: { rateLimiter, metrics, log }, sessionOf, empty }: OwnNamespacesOptions,
-): Promise<Error | undefined> {
-  const session = sessionOf(socket);
-  try {
-    if (++session.handshakes > 1) rateLimiter.take(session, performance.now());
-    if (!authenticator) return undefined;
-    const permissions = await authenticator.authenticate(handshakeOf(socket).token);
-    session.permissions = permissions;
-    socket.data = permissions;
-    return undefined;
-  } catch (thrown) {
-    const error = errorInfo(thrown);
-    metrics.refusals.add([error.code]);
-    const about = { address: session.address, code: error.code };
-    if (!(thrown instanceof ClientError))
-      log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
-    log.write({ level: "info", message: "handshake refused", about, details: { id: socket.id, namespace } });
-    empty.refused(socket);
-    return connectError(error);
-  }
+function presentPermissions(socket: SocketIOClient, session: ClientSession, permissions: Permissions): void {
+  session.permissions = permissions;
+  socket.data = permissions;
 }
 
 /** Passes an event on to the application, or refuses it in the same way as `/` and `/chat` do. */
 function limitRate(
   socket: SocketIOClient,
   packet: unknown[],
-  { core: { rateLimiter }, sessionOf }: OwnNamespacesOptions,
+  { core: { rateLimiter }, sessionOf }: ApplicationNamespacesOptions,
   next: () => void,
 ): void {
   try {
@@ -97,7 +84,7 @@ function limitRate(
  * Disconnects a client when the grace period after its token's expiry ends. A new token on `/` or `/chat`
  * counts too.
  */
-function disconnectOnExpiry(socket: SocketIOClient, graceMs: number, session: Session): void {
+function disconnectOnExpiry(socket: SocketIOClient, graceMs: number, session: ClientSession): void {
   const own = socket.data as Permissions;
   let timer: NodeJS.Timeout | undefined;
   const check = () => {

@@ -2,13 +2,13 @@ import { PacketType } from "socket.io-parser";
 import { trim } from "../engineio/internals.ts";
 import { type DisconnectReason, disconnectReasons } from "../errors.ts";
 import type { Dispatcher } from "../namespaces/dispatcher.ts";
-import { type Admission, Member, type Session } from "../namespaces/member.ts";
+import { type AcceptedHandshake, type ClientSession, Member } from "../namespaces/member.ts";
 import type { Message, ServerEvents } from "../protocol.ts";
 import type { Gateway } from "../rooms/connection.ts";
+import type { Envelope } from "../rooms/envelope.ts";
 import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
-import { encodeRes } from "./encode.ts";
 import { connectError, handshakeOf } from "./handshake.ts";
 import type { IOSocketInternals } from "./internals.ts";
 import { PendingConnects } from "./pending-connects.ts";
@@ -19,8 +19,13 @@ class SocketIOMember extends Member {
   readonly gateway: SocketIOGateway;
   readonly socket: SocketIOClient;
 
-  constructor(gateway: SocketIOGateway, socket: SocketIOClient, session: Session, admission: Admission) {
-    super(session, admission);
+  constructor(
+    gateway: SocketIOGateway,
+    socket: SocketIOClient,
+    session: ClientSession,
+    accepted: AcceptedHandshake,
+  ) {
+    super(session, accepted);
     this.gateway = gateway;
     this.socket = socket;
   }
@@ -37,6 +42,14 @@ class SocketIOMember extends Member {
     this.socket.emit(event, ...args);
   }
 
+  whisper(message: Message): void {
+    const { id, nsp, conn } = this.socket;
+    const emit = this.socket.emit as (event: string, message: Message) => boolean;
+    emit.call(this.socket, id, message);
+    // 1.x clients know themselves by the id of their session, without the namespace.
+    if (conn.protocol === 3 && nsp.name !== "/") emit.call(this.socket, id.replace(/^.*#/, ""), message);
+  }
+
   close(reason: DisconnectReason): void {
     this.closing = reason;
     if (disconnectReasons[reason].reconnects) this.session.close(reason);
@@ -46,7 +59,7 @@ class SocketIOMember extends Member {
 
 /** The options of a {@link SocketIOGateway}. */
 export interface GatewayOptions {
-  sessionOf(socket: SocketIOClient): Session;
+  sessionOf(socket: SocketIOClient): ClientSession;
   /** Whether the server is shutting down; sessions that it closes then have no other reason. */
   isShuttingDown(): boolean;
   /** Tracks clients that left a namespace or were refused by it. */
@@ -62,7 +75,7 @@ export class SocketIOGateway implements Gateway {
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
   /** Admitted clients whose socket is not connected yet. */
-  readonly #admissions = new WeakMap<SocketIOClient, Admission>();
+  readonly #admissions = new WeakMap<SocketIOClient, AcceptedHandshake>();
   readonly #pending = new PendingConnects();
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
@@ -73,9 +86,16 @@ export class SocketIOGateway implements Gateway {
     nsp.on("connection", (socket) => this.#connect(socket));
   }
 
-  deliver(members: readonly SocketIOMember[], message: Message): void {
-    const packet = { type: PacketType.EVENT, data: ["res", message] };
-    broadcast(packet, this.#prefix + encodeRes(message), members as unknown as readonly Recipient[]);
+  deliver(members: readonly SocketIOMember[], event: Envelope): void {
+    const text = `${this.#prefix}["${event.event}",${event.json}]`;
+    // The payload is decoded only if an application listens for outgoing packets.
+    const packet = {
+      type: PacketType.EVENT,
+      get data() {
+        return [event.event, event.payload];
+      },
+    };
+    broadcast(packet, text, members as unknown as readonly Recipient[]);
   }
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {
@@ -100,7 +120,7 @@ export class SocketIOGateway implements Gateway {
   }
 
   #connect(socket: SocketIOClient): void {
-    const admission = this.#admissions.get(socket) as Admission;
+    const admission = this.#admissions.get(socket) as AcceptedHandshake;
     this.#admissions.delete(socket);
     const member = new SocketIOMember(this, socket, this.#options.sessionOf(socket), admission);
     // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and

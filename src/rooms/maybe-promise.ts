@@ -11,3 +11,14 @@ export function all(values: readonly unknown[]): void | Promise<void> {
   const promises = values.filter((value) => value instanceof Promise);
   if (promises.length > 0) return Promise.all(promises).then(() => {});
 }
+
+/** Takes a step for each item, one after the other; synchronously as long as no step returns a promise. */
+export function inOrder<T>(
+  items: readonly T[],
+  step: (item: T) => void | Promise<void>,
+): void | Promise<void> {
+  for (const [index, item] of items.entries()) {
+    const done = step(item);
+    if (done) return done.then(() => inOrder(items.slice(index + 1), step));
+  }
+}

@@ -1,0 +1,34 @@
+/** Packets of one connection that wait until the earlier ones are handled. */
+export class Inbox<Packet> {
+  /** Steps of the connection that are not done; its next packet waits for them. */
+  pendingSteps = 0;
+  /** When the connection first waited for a reader, in milliseconds of `performance.now()`. */
+  heldSince: number | undefined = undefined;
+  readonly #packets: Packet[] = [];
+  /** Index of the next packet to handle. */
+  #next = 0;
+  readonly #idle: (() => void)[] = [];
+
+  add(packet: Packet): void {
+    this.#packets.push(packet);
+  }
+
+  get isEmpty(): boolean {
+    return this.#next === this.#packets.length;
+  }
+
+  /** Removes the next packet. Call it only if the inbox is not empty. */
+  take(): Packet {
+    return this.#packets[this.#next++] as Packet;
+  }
+
+  /** Calls back once no packet waits any more. */
+  whenIdle(done: () => void): void {
+    this.#idle.push(done);
+  }
+
+  /** Calls back all who wait for {@link whenIdle}. */
+  reportIdle(): void {
+    for (const done of this.#idle) done();
+  }
+}

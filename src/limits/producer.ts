@@ -1,0 +1,15 @@
+import type { Consumer } from "./slow-consumers.ts";
+
+/** A connection that sends packets. */
+export interface Producer<Packet> extends Consumer {
+  /** Whether neither side has closed the connection. */
+  readonly isOpen: boolean;
+  /** Whether no more packets of the connection are to be handled. */
+  readonly isClosed: boolean;
+  /** The length of a packet, in bytes or characters. */
+  lengthOf(packet: Packet): number;
+  handle(packet: Packet): void;
+  /** Stops reading from the connection until {@link resume}. */
+  pause(): void;
+  resume(): void;
+}

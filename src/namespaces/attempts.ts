@@ -1,0 +1,99 @@
+import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
+import { maxQuotedChars } from "../limits/numbers.ts";
+import type { RepeatLog } from "../ops/repeat-log.ts";
+
+/** The options of {@link Attempts}. */
+export interface AttemptsOptions {
+  /** The time limit for answering an event or a handshake, in milliseconds. */
+  handlerTimeoutMs: number;
+  log: RepeatLog;
+}
+
+/** The client on whose behalf the server acts. */
+interface Actor {
+  readonly address: string;
+}
+
+/** The rest of an attempt, which has no time limit because it waits for the client to read. */
+export class Untimed<T> {
+  readonly result: Promise<T>;
+
+  constructor(result: Promise<T>) {
+    this.result = result;
+  }
+}
+
+/** Exempts a promise from the time limit; a value that is no promise needs no time. */
+export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
+  result instanceof Promise ? new Untimed(result) : result;
+
+/**
+ * Runs what clients ask for within a time limit. Here alone a thrown error becomes the error that the client
+ * receives; faults of the server are logged.
+ */
+export class Attempts {
+  readonly #options: AttemptsOptions;
+  readonly #unfinished = new Set<Promise<void>>();
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when every attempt so far has ended. */
+  async idle(): Promise<void> {
+    while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
+  }
+
+  /** Runs an action, synchronously if it returns no promise. The result never rejects. */
+  run<T>(
+    actor: Actor,
+    action: () => T | Untimed<T> | Promise<T | Untimed<T>>,
+    succeed: (result: T) => void = () => {},
+    fail: (error: ErrorInfo) => void = () => {},
+  ): void | Promise<void> {
+    const failed = (thrown: unknown) => fail(this.#errorOf(actor, thrown));
+    try {
+      const result = action();
+      if (result instanceof Promise || result instanceof Untimed)
+        return this.#track(this.#settle(actor, result).then(succeed).catch(failed));
+      succeed(result);
+    } catch (thrown) {
+      failed(thrown);
+    }
+  }
+
+  async #settle<T>(actor: Actor, result: Untimed<T> | Promise<T | Untimed<T>>): Promise<T> {
+    const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
+    return timed instanceof Untimed ? timed.result : timed;
+  }
+
+  #track(attempt: Promise<void>): Promise<void> {
+    this.#unfinished.add(attempt);
+    return attempt.finally(() => this.#unfinished.delete(attempt));
+  }
+
+  #errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
+    const error = errorInfo(thrown);
+    // A ClientError with this code was logged where it was thrown.
+    if (error.code !== "internal" || thrown instanceof ClientError) return error;
+    const about = { address, fault: String(thrown).slice(0, maxQuotedChars) };
+    this.#options.log.write({ level: "error", message: "a handler failed", about, details: { err: thrown } });
+    return error;
+  }
+
+  async #withinTime<T>({ address }: Actor, promised: Promise<T>): Promise<T> {
+    const { handlerTimeoutMs, log } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        log.write({ level: "warn", message: "a handler took too long", about: { address } });
+        reject(new ClientError("timeout"));
+      }, handlerTimeoutMs);
+    });
+    try {
+      return await Promise.race([promised, timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

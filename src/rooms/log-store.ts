@@ -1,0 +1,180 @@
+import type { Message, RoomName } from "../protocol.ts";
+import { type LogEntry, RoomLog } from "./log.ts";
+import type { Position } from "./position.ts";
+
+/** Limits on the logs of all rooms. */
+export interface LogBounds {
+  /** The number of messages that each room keeps; 0 keeps none. */
+  historySize: number;
+  /** How long a message is kept, in milliseconds. */
+  historyAgeMs: number;
+  /** The memory of all logs together, in bytes. */
+  historyMemoryMaxBytes: number;
+}
+
+/** What remains of a log whose messages have expired, so that a client that has missed nothing is told so. */
+interface Head extends Position {
+  readonly forgottenAt: number;
+}
+
+/** How long the head of a log outlives its messages, in milliseconds. */
+const headAgeMs = 24 * 60 * 60 * 1_000;
+
+/** Memory of a head, in bytes. */
+const headBytes = 256;
+
+/** Memory of a log without its messages, in bytes. Logs of rooms with members are bounded by the connections. */
+const unpinnedBytes = ({ room }: RoomLog) => 400 + 2 * room.length;
+
+const longestSweepMs = 5_000;
+
+/** The logs of the rooms of one namespace. */
+export interface NamespaceLogs {
+  readonly logs: Map<RoomName, RoomLog>;
+  readonly heads: Map<RoomName, Head>;
+}
+
+/**
+ * The logs of all rooms of this process, within their limits. When they take too much memory, the messages of the
+ * rooms that were least recently used go first.
+ */
+export class LogStore {
+  readonly #bounds: LogBounds;
+  /** Every log, least recently used first. */
+  readonly #logs = new Map<RoomLog, NamespaceLogs>();
+  readonly #namespaces: NamespaceLogs[] = [];
+  readonly #now: () => number;
+  #bytes = 0;
+  #messages = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param now milliseconds since the Unix epoch */
+  constructor(bounds: LogBounds, now: () => number = Date.now) {
+    this.#bounds = bounds;
+    this.#now = now;
+  }
+
+  /** Memory of all logs, in bytes, except for the overhead of rooms with members. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The number of messages in all logs. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Adds the logs of a namespace. */
+  namespace(): NamespaceLogs {
+    const added: NamespaceLogs = { logs: new Map(), heads: new Map() };
+    this.#namespaces.push(added);
+    return added;
+  }
+
+  /** The log of a room, without what has expired; it is created if it does not exist. */
+  open(home: NamespaceLogs, room: RoomName): RoomLog {
+    const now = this.#now();
+    const known = home.logs.get(room);
+    const log = known ?? this.#create(home, room);
+    log.usedAt = now;
+    if (known) {
+      this.#logs.delete(log);
+      this.#change(log, () => log.trim(this.#bounds.historySize, now - this.#bounds.historyAgeMs));
+    }
+    this.#logs.set(log, home);
+    return log;
+  }
+
+  /** Logs a message as the next one of its room. @param log opened just before */
+  append(log: RoomLog, message: Message): LogEntry {
+    const { historySize, historyMemoryMaxBytes } = this.#bounds;
+    let entry: LogEntry | undefined;
+    this.#change(log, () => {
+      entry = log.append(message, historySize > 0);
+      log.trim(historySize, 0);
+    });
+    if (this.#bytes > historyMemoryMaxBytes) this.#evict();
+    return entry as LogEntry;
+  }
+
+  /** Keeps the position of a log for as long as its room has members. */
+  pin(log: RoomLog): void {
+    if (log.isPinned) return;
+    log.isPinned = true;
+    this.#bytes -= unpinnedBytes(log);
+  }
+
+  unpin(log: RoomLog): void {
+    if (!log.isPinned) return;
+    log.isPinned = false;
+    this.#bytes += unpinnedBytes(log);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #create(home: NamespaceLogs, room: RoomName): RoomLog {
+    const head = home.heads.get(room);
+    if (head) this.#removeHead(home, room);
+    const log = new RoomLog(room, head);
+    home.logs.set(room, log);
+    this.#bytes += unpinnedBytes(log);
+    const { historyAgeMs, historyMemoryMaxBytes } = this.#bounds;
+    this.#timer ??= setInterval(() => this.#sweep(), Math.min(historyAgeMs, longestSweepMs)).unref();
+    if (this.#bytes > historyMemoryMaxBytes) this.#evict();
+    return log;
+  }
+
+  /** Changes a log and counts what that frees or takes. */
+  #change(log: RoomLog, change: () => void): void {
+    const { bytes, size } = log;
+    change();
+    this.#bytes += log.bytes - bytes;
+    this.#messages += log.size - size;
+  }
+
+  /** Forgets the logs that were not used within the age, and the heads that are older than a day. */
+  #sweep(): void {
+    const now = this.#now();
+    for (const [log, home] of this.#logs) {
+      if (now - log.usedAt <= this.#bounds.historyAgeMs) break;
+      this.#forget(log, home, now);
+    }
+    for (const home of this.#namespaces)
+      for (const [room, { forgottenAt }] of home.heads) {
+        if (now - forgottenAt <= headAgeMs) break;
+        this.#removeHead(home, room);
+      }
+  }
+
+  /** Removes the messages of a log, and the log itself unless its room has members. */
+  #forget(log: RoomLog, home: NamespaceLogs, now: number): void {
+    this.#change(log, () => log.trim(0, 0));
+    if (log.isPinned) return;
+    this.#logs.delete(log);
+    home.logs.delete(log.room);
+    this.#bytes += headBytes + 2 * log.room.length - unpinnedBytes(log);
+    home.heads.set(log.room, { ...log.head, forgottenAt: now });
+  }
+
+  #removeHead(home: NamespaceLogs, room: RoomName): void {
+    home.heads.delete(room);
+    this.#bytes -= headBytes + 2 * room.length;
+  }
+
+  /** Frees a sixteenth of the memory, so that this is not needed for every message. */
+  #evict(): void {
+    const target = this.#bounds.historyMemoryMaxBytes * (15 / 16);
+    for (const home of this.#namespaces)
+      for (const room of home.heads.keys()) {
+        if (this.#bytes <= target) return;
+        this.#removeHead(home, room);
+      }
+    const now = this.#now();
+    for (const [log, home] of this.#logs) {
+      if (this.#bytes <= target) return;
+      this.#forget(log, home, now);
+    }
+  }
+}

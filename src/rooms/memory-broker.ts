@@ -1,0 +1,83 @@
+import type { Message, Receipt, RoomName } from "../protocol.ts";
+import type { Broker, BrokerListener, Publication } from "./broker.ts";
+import type { Connection } from "./connection.ts";
+import type { Dedup, Remembered } from "./dedup.ts";
+import { Envelope } from "./envelope.ts";
+import type { HistoryPage, Page, RoomLog, Start } from "./log.ts";
+import type { LogStore, NamespaceLogs } from "./log-store.ts";
+import { offsetOf, type Position } from "./position.ts";
+
+/** The broker of a single node: it keeps the logs in memory, and publishing a message delivers it synchronously. */
+export class MemoryBroker implements Broker {
+  readonly #listener: BrokerListener;
+  readonly #store: LogStore;
+  readonly #home: NamespaceLogs;
+  readonly #dedup: Dedup;
+
+  constructor(listener: BrokerListener, store: LogStore, dedup: Dedup) {
+    this.#listener = listener;
+    this.#store = store;
+    this.#home = store.namespace();
+    this.#dedup = dedup;
+  }
+
+  publish({ message, rooms, isTransient = false, dedupKey }: Publication): Receipt {
+    const known = dedupKey === undefined ? undefined : this.published(dedupKey);
+    if (known) return { ...known, recipients: 0, duplicate: true };
+    let recipients = 0;
+    const offsets: [RoomName, string][] = [];
+    for (const room of rooms) {
+      if (isTransient) {
+        recipients += this.#listener.received(room, new Envelope("res", { ...message, room }, true));
+        continue;
+      }
+      const log = this.#open(room);
+      recipients += this.#log(log, message);
+      offsets.push([room, offsetOf(log)]);
+    }
+    const receipt = { id: message.id, rooms: [...rooms], offsets: Object.fromEntries(offsets) };
+    if (dedupKey !== undefined) this.#dedup.add(dedupKey, receipt, performance.now());
+    return { ...receipt, recipients, duplicate: false };
+  }
+
+  #log(log: RoomLog, message: Message): number {
+    const entry = this.#store.append(log, message);
+    try {
+      return this.#listener.received(log.room, entry);
+    } finally {
+      entry.compact();
+    }
+  }
+
+  announce(room: RoomName, message: Message, except?: Connection): void {
+    this.#listener.received(room, new Envelope("res", { ...message, room }), except);
+  }
+
+  published(dedupKey: string): Remembered | undefined {
+    return this.#dedup.get(dedupKey, performance.now());
+  }
+
+  head(room: RoomName): Position {
+    return this.#open(room).head;
+  }
+
+  read(room: RoomName, start: Start, maxBytes: number): Page {
+    return this.#open(room).read(start, maxBytes);
+  }
+
+  history(room: RoomName, before: Position | undefined, limit: number, maxBytes: number): HistoryPage {
+    return this.#open(room).history(before, limit, maxBytes);
+  }
+
+  subscribe(room: RoomName): void {
+    this.#store.pin(this.#open(room));
+  }
+
+  unsubscribe(room: RoomName): void {
+    this.#store.unpin(this.#open(room));
+  }
+
+  #open(room: RoomName): RoomLog {
+    return this.#store.open(this.#home, room);
+  }
+}
