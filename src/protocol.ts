@@ -23,12 +23,13 @@ export const Text = (maxChars: number) =>
     title: "text",
     description: `a string of at most ${maxChars.toLocaleString("en")} characters`,
   });
-/** The place of a message in the log of its room: `EPOCH:SEQ`. SEQ counts 1, 2, 3 … within one epoch. */
-export const Offset = Type.String({
+const offset = {
   pattern: "^[\\w-]{1,32}:(0|[1-9]\\d{0,14})$",
-  title: "offset",
   description: 'an offset such as "k3f9:17"',
-});
+};
+
+/** The place of a message in the log of its room: `EPOCH:SEQ`. SEQ counts 1, 2, 3 … within one epoch. */
+export const Offset = Type.String({ ...offset, title: "since" });
 /** A client's own id for a message, by which the server recognizes a repeated request. */
 export const MessageKey = Type.String({
   minLength: 1,
@@ -72,7 +73,7 @@ export const PublishOptions = Type.Object(
 export const HistoryOptions = Type.Object(
   {
     /** Only messages before this offset; by default the newest ones. */
-    before: Type.Optional(Offset),
+    before: Type.Optional(Type.String({ ...offset, title: "before" })),
     /** The number of messages, 50 by default. */
     limit: Type.Optional(
       Type.Integer({

@@ -171,6 +171,18 @@ export class Session implements Producer<InboundPacket> {
     this.shared.pacer.waitFor(this, step);
   }
 
+  /** Whether the client has not read what was sent to it, so that what may be dropped should be. */
+  get isBackedUp(): boolean {
+    if (this.isStream) return this.transport?.writable === false;
+    // Between two polls there is nothing that a client could read.
+    return this.queuedBytes > this.shared.maxBatchBytes * backedUpPart;
+  }
+
+  /** A promise if much waits for the client, which resolves when it has read most of it or is gone. */
+  whenReady(): Promise<void> | undefined {
+    return this.shared.slowConsumers.whenRead(this, this.shared.maxBatchBytes * readyPart);
+  }
+
   /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
     if (this.transport) this.transport.farewell = reason;
@@ -196,6 +208,10 @@ export class Session implements Producer<InboundPacket> {
     });
   }
 }
+
+/** Parts of the longest send queue: a client with more to read is backed up, one with less is ready for more. */
+const backedUpPart = 1 / 16;
+const readyPart = 1 / 8;
 
 /** Overhead of a waiting packet beyond its data, in bytes. */
 export const packetBytes = 256;

@@ -1,4 +1,4 @@
-import type { Consumer } from "./slow-consumers.ts";
+import type { Consumer } from "./consumer.ts";
 
 /** A connection that sends packets. */
 export interface Producer<Packet> extends Consumer {

@@ -1,3 +1,6 @@
+import type { Consumer } from "./consumer.ts";
+import { ReadWaits } from "./read-waits.ts";
+
 /** Limits on what may wait in send queues. */
 export interface SendQueueBounds {
   /** Limit for one connection, in bytes. */
@@ -6,20 +9,6 @@ export interface SendQueueBounds {
   sendQueueAgeMs: number;
   /** Limit for all connections together, in bytes. */
   memoryMaxBytes: number;
-}
-
-/** A connection as seen from its send queue. */
-export interface Consumer {
-  /** Bytes that wait for the client in this process; 0 once the connection is closed. */
-  readonly queuedBytes: number;
-  /** Whether the client may still read something. */
-  readonly isThere: boolean;
-  /** Whether the kernel accepts data until its buffers are full. A polling client has to ask first. */
-  readonly isStream: boolean;
-  /** When a polling client last read something, by the clock of {@link SlowConsumers}. */
-  readAt?: number;
-  /** Extends the heartbeat timeout: the heartbeat may be stuck behind data that the client has not read. */
-  keepAlive(): void;
 }
 
 const sweepMs = 100;
@@ -69,6 +58,7 @@ export class SlowConsumers<C extends Consumer> {
   /** Called with a connection that has caught up and that senders may have been waiting for. */
   onCaughtUp: (consumer: C) => void = () => {};
   readonly #lagging = new Map<C, Lag>();
+  readonly #waits = new ReadWaits<C>();
   readonly #bounds: SendQueueBounds;
   readonly #end: (consumer: C) => void;
   readonly #timer: NodeJS.Timeout;
@@ -86,7 +76,7 @@ export class SlowConsumers<C extends Consumer> {
     this.#timer = setInterval(() => {
       this.#now += sweepMs;
       // After the poll phase, in which the kernel reports what clients have taken.
-      if (this.#lagging.size > 0) setImmediate(() => this.#sweep());
+      if (this.#lagging.size + this.#waits.size > 0) setImmediate(() => this.#sweep());
     }, sweepMs).unref();
   }
 
@@ -108,6 +98,7 @@ export class SlowConsumers<C extends Consumer> {
     if (!consumer.isStream) consumer.readAt = this.#now;
     const bytes = consumer.queuedBytes;
     const lag = this.#lagging.get(consumer);
+    this.#waits.check(consumer);
     if (bytes === 0) this.#lagging.delete(consumer);
     else {
       if (lag) Object.assign(lag, { since: this.#now, hasRead: true });
@@ -117,6 +108,11 @@ export class SlowConsumers<C extends Consumer> {
     if (lag?.pressingSince === undefined || bytes > this.#bounds.sendQueueMaxBytes / 4) return;
     lag.pressingSince = undefined;
     this.onCaughtUp(consumer);
+  }
+
+  /** Resolves when at most `maxBytes` wait for a connection, or it is gone; undefined if that is so already. */
+  whenRead(consumer: C, maxBytes: number): Promise<void> | undefined {
+    return this.#waits.wait(consumer, maxBytes);
   }
 
   /** Forgets which connection was last found far behind. */
@@ -181,6 +177,7 @@ export class SlowConsumers<C extends Consumer> {
   close(): void {
     clearInterval(this.#timer);
     this.#lagging.clear();
+    this.#waits.close();
   }
 
   /** Whether a connection that falls behind was reading just before. */
@@ -194,6 +191,7 @@ export class SlowConsumers<C extends Consumer> {
   }
 
   #sweep(): void {
+    this.#waits.checkAll();
     for (const [consumer, lag] of this.#lagging) {
       const bytes = consumer.queuedBytes;
       if (bytes === 0) this.#lagging.delete(consumer);

@@ -1,4 +1,5 @@
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
+import { frame } from "../engineio/frame.ts";
 import { broadcast, type FastSocket, type Packet } from "./broadcast.ts";
 import type { AdapterInternals } from "./internals.ts";
 
@@ -20,8 +21,7 @@ export class FastAdapter extends Adapter {
     const isMember = ({ id }: FastSocket) => this.rooms.get(room as string)?.has(id) === true;
     const members = [...(this.rooms.get(room as string) ?? [])].flatMap((id) => sockets.get(id) ?? []);
     broadcast(
-      packet,
-      text,
+      { packet, text, framed: frame(`4${text}`) },
       members.map((socket) => ({ socket })),
       isMember,
     );

@@ -1,5 +1,5 @@
 import type { Adapter } from "socket.io-adapter";
-import { frame, ownMemory } from "../engineio/frame.ts";
+import { ownMemory } from "../engineio/frame.ts";
 import { sendQueueOf } from "../engineio/send-queue.ts";
 import type { SessionSocket, Shared } from "../engineio/session.ts";
 import { copyBytes } from "../limits/pacer.ts";
@@ -16,30 +16,46 @@ export interface Recipient {
   readonly socket: FastSocket;
 }
 
+/** A packet for many sockets, encoded and framed once. */
+export interface Outgoing {
+  readonly packet: Packet;
+  /** The packet as Socket.IO encodes it. */
+  readonly text: string;
+  /** The packet as a WebSocket frame. */
+  readonly framed: Buffer;
+  /** Whether it is dropped for clients that are backed up. */
+  readonly isTransient?: boolean;
+}
+
 /**
- * Sends a packet to many sockets. It is encoded and framed once, and put directly into their send queues if that is
- * safe. Each copy is charged to the connection whose event is being handled.
+ * Sends a packet to many sockets, directly into their send queues where that is safe. Each copy is charged to the
+ * connection whose event is being handled. Throws, after all copies were sent, what an application's listener for
+ * outgoing packets has thrown.
  *
- * @param text the packet as Socket.IO encodes it
  * @param isRecipient asked for each recipient before it is sent its copy: a listener for outgoing packets may have
  * changed who is one
  */
 export function broadcast(
-  packet: Packet,
-  text: string,
+  { packet, text, framed, isTransient }: Outgoing,
   recipients: readonly Recipient[],
   isRecipient?: (socket: FastSocket) => boolean,
 ): void {
   const encoded = [text];
-  const framed = frame(`4${text}`);
   let preEncoded: { wsPreEncodedFrame: Buffer[] } | undefined;
+  let failure: { error: unknown } | undefined;
   // Socket.IO's stock engine, on which the tests also run, has no pacer.
   const pacer = recipients[0]?.socket.client.conn.server.pacer as Shared["pacer"] | undefined;
   const workBytes = (pacer?.workBytes ?? 0) + recipients.length * (framed.length + copyBytes);
   for (const { socket } of recipients) {
     if (isRecipient?.(socket) === false) continue;
-    socket.notifyOutgoingListeners(packet);
     const { client } = socket;
+    if (isTransient && isBackedUp(client.conn)) continue;
+    try {
+      socket.notifyOutgoingListeners(packet);
+    } catch (error) {
+      // An application's listener must not keep the packet from the other sockets.
+      failure ??= { error };
+    }
     const queue = sendQueueOf(client.conn);
     if (queue) queue.push(framed);
     else if (client.conn.transport.name === "polling") client.writeToEngine(encoded, {});
@@ -48,7 +64,13 @@ export function broadcast(
       client.writeToEngine(encoded, preEncoded);
     }
   }
-  if (!pacer) return;
-  pacer.workBytes = workBytes;
-  pacer.spokenBytes += framed.length;
+  if (pacer) {
+    pacer.workBytes = workBytes;
+    pacer.spokenBytes += framed.length;
+  }
+  if (failure) throw failure.error;
 }
+
+/** A session of the stock engine only tells whether it can be written to. */
+const isBackedUp = ({ session, transport }: Partial<SessionSocket>) =>
+  session ? session.isBackedUp : transport?.writable === false;

@@ -11,6 +11,7 @@ import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { connectError, handshakeOf } from "./handshake.ts";
 import type { IOSocketInternals } from "./internals.ts";
+import { OutgoingCache, OutgoingEvent } from "./outgoing.ts";
 import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
 
@@ -62,6 +63,8 @@ export interface GatewayOptions {
   sessionOf(socket: SocketIOClient): ClientSession;
   /** Whether the server is shutting down; sessions that it closes then have no other reason. */
   isShuttingDown(): boolean;
+  /** Called with what a listener of an application has thrown. */
+  onFault(error: unknown): void;
   /** Tracks clients that left a namespace or were refused by it. */
   empty: Pick<EmptySessions, "left" | "refused">;
 }
@@ -77,9 +80,11 @@ export class SocketIOGateway implements Gateway {
   /** Admitted clients whose socket is not connected yet. */
   readonly #admissions = new WeakMap<SocketIOClient, AcceptedHandshake>();
   readonly #pending = new PendingConnects();
+  readonly #recent: OutgoingCache;
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
     this.#prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
+    this.#recent = new OutgoingCache(this.#prefix);
     this.#dispatcher = dispatcher;
     this.#options = options;
     nsp.use((socket, next) => this.#admit(socket, next));
@@ -87,15 +92,13 @@ export class SocketIOGateway implements Gateway {
   }
 
   deliver(members: readonly SocketIOMember[], event: Envelope): void {
-    const text = `${this.#prefix}["${event.event}",${event.json}]`;
-    // The payload is decoded only if an application listens for outgoing packets.
-    const packet = {
-      type: PacketType.EVENT,
-      get data() {
-        return [event.event, event.payload];
-      },
-    };
-    broadcast(packet, text, members as unknown as readonly Recipient[]);
+    try {
+      // Only messages of a log are sent again and again, to clients that reconnect.
+      const outgoing = members.length === 1 ? this.#recent.of(event) : new OutgoingEvent(this.#prefix, event);
+      broadcast(outgoing, members as unknown as readonly Recipient[]);
+    } catch (error) {
+      this.#options.onFault(error);
+    }
   }
 
   #admit(socket: SocketIOClient, next: (error?: Error) => void): void {

@@ -32,17 +32,19 @@ export interface SocketIO {
 export async function socketio(app: FastifyInstance, options: SocketIOOptions): Promise<SocketIO> {
   if (![HttpServer, HttpsServer].some((Server) => (app.server as object) instanceof Server))
     throw new SettingError("roomcast needs an app of HTTP/1.1: register it in a Fastify app without http2.");
-  const { dispatchers, metrics, health } = options.core;
+  const { dispatchers, metrics, health, log } = options.core;
   const namespaces = dispatchers.map(({ namespace }) => namespace);
   const { engine, io } = createServer({ ...options, namespaces }, (reason) => metrics.endings.add([reason]));
   const sessionOf = ({ conn }: SocketIOClient) => sessionOfConnection(conn);
   const empty = new EmptySessions(options.handshakeTimeoutMs, (socket) =>
     sessionOf(socket).close("no namespace"),
   );
+  const onFault = (err: unknown) =>
+    log.write({ level: "error", message: "an application's listener failed", about: {}, details: { err } });
   const isShuttingDown = () => health.refusesSessions;
   for (const dispatcher of dispatchers) {
     const nsp = io.of(dispatcher.namespace.name);
-    new SocketIOGateway(nsp, dispatcher, { sessionOf, isShuttingDown, empty });
+    new SocketIOGateway(nsp, dispatcher, { sessionOf, isShuttingDown, onFault, empty });
   }
   const { core, publicNamespaces } = options;
   guardApplicationNamespaces(io, { core, publicNamespaces, sessionOf, empty });

@@ -40,7 +40,12 @@ export async function buildOnStock(
   const empty = { left() {}, refused() {} };
   for (const dispatcher of core.dispatchers) {
     const nsp = io.of(dispatcher.namespace.name);
-    new Gateway(nsp, dispatcher, { sessionOf, isShuttingDown: () => core.health.refusesSessions, empty });
+    new Gateway(nsp, dispatcher, {
+      sessionOf,
+      isShuttingDown: () => core.health.refusesSessions,
+      onFault: (error) => app.log.error(error),
+      empty,
+    });
   }
   app.addHook("preClose", async () => {
     core.health.refuseSessions();
