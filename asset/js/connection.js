@@ -3,7 +3,7 @@ import { acked } from "./acks.js";
 import { greeted, heard, presence, synced, told } from "./incoming.js";
 import { pageSize } from "./room.js";
 import { longestScript } from "./script.js";
-import { answered, comeIn, remark, saidBye } from "./state.js";
+import { answered, comeIn, remark, saidBye, showKnownRoom } from "./state.js";
 import { advice, ending, sentence } from "./words.js";
 
 const longestAckMs = 10_000;
@@ -173,6 +173,7 @@ export function createConnection(state, changed) {
   function goOut(status, why, code) {
     const todo = advice(code, state.token !== "");
     if (todo) state.focus = "token";
+    showKnownRoom(state);
     setStatus(status, todo ? `${why} ${todo}` : why);
   }
 

@@ -79,6 +79,8 @@ export function comeIn(state) {
     entered: { ...entry },
     namespace: entry.namespace,
     wanted: [...new Set([...state.rooms.keys(), ...asked])],
+    // Shown at once, so that nothing moves when the server has let the page in.
+    view: asked.length > 0 ? roomView(entry.room) : state.view,
     arriving: !restored,
     restored: false,
     attempt: 0,
@@ -137,6 +139,11 @@ export function forget(state, room) {
 export function setRooms(state, names) {
   state.wanted = names;
   state.rooms = new Map(names.map((name) => [name, state.rooms.get(name) ?? new Room()]));
+  showKnownRoom(state);
+}
+
+/** Shows everything if the chosen room is none of the connection's rooms. */
+export function showKnownRoom(state) {
   const room = roomOf(state.view);
   if (room !== undefined && !state.rooms.has(room)) look(state, everything);
 }

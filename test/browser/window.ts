@@ -81,6 +81,13 @@ export class Window {
     return this.page.getByRole("navigation", { name: "Rooms" }).locator(".room").filter({ hasText: name });
   }
 
+  /** Uses a tool of the header, which is in a menu on a phone. */
+  async tool(name: string): Promise<void> {
+    const menu = this.page.getByRole("button", { name: "Menu" });
+    if (await menu.isVisible()) await menu.click();
+    await this.page.getByRole("navigation", { name: "Tools" }).getByRole("button", { name }).click();
+  }
+
   /** The member list of the visible room. */
   get members() {
     return this.page.getByRole("complementary", { name: "Members" });

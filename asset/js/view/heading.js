@@ -39,7 +39,7 @@ const ofRoom = (state, actions, room) => {
     <span class="actions">
       <button class="plain" title="Copy a link that invites others to ${room}"
         @click=${() => actions.copy(location.origin + invitation(room, namespace), "a link to this room")}>Invite</button>
-      <a class="button plain wide" target="_blank" aria-label="Open ${room} as another user" title="Open ${room} as another user"
+      <a class="button plain wide" target="_blank" title="Open ${room} as another user"
         href=${linkTo({ room, userId: nextName(state.userId), namespace })}>Open as another user</a>
     </span>
   `;

@@ -1,5 +1,6 @@
 import { repeat } from "/vendor/lit-html/directives/repeat.js";
 import { html, nothing } from "/vendor/lit-html/lit-html.js";
+import { Members } from "../members.js";
 import { roomOf } from "../views.js";
 import { avatar } from "./text.js";
 
@@ -8,10 +9,11 @@ const longestList = 500;
 
 /** The members of the chosen room, oneself first. A click on another user starts a direct conversation. */
 export const members = (state, actions) => {
-  const room = state.rooms.get(roomOf(state.view));
-  if (!room || !state.membersOpen) return nothing;
-  const users = room.members.list(state.userId).slice(0, longestList);
-  const hidden = (room.members.total ?? 0) - users.length;
+  const room = roomOf(state.view);
+  if (room === undefined || !state.membersOpen) return nothing;
+  const known = state.rooms.get(room)?.members ?? new Members();
+  const users = known.list(state.userId).slice(0, longestList);
+  const hidden = (known.total ?? 0) - users.length;
   const close = () =>
     actions.update((state) => {
       state.membersOpen = false;
