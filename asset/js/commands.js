@@ -64,13 +64,16 @@ const readers = {
  */
 export function complete(text, { namespace, rooms, users }) {
   if (!text.startsWith("/")) return undefined;
-  const quoted = users.map((user) => (/\s/.test(user) ? `"${user}" ` : `${user} `));
-  const values = { room: rooms, user: quoted };
-  const texts = commandsOf(namespace).flatMap((name) => {
+  const values = { room: rooms.map((room) => [room, room]), user: users.map((user) => [user, quoted(user)]) };
+  const choices = commandsOf(namespace).flatMap((name) => {
     const { takes } = commands[name];
-    const start = `/${name} `;
-    if (text.startsWith(start)) return (values[takes] ?? []).map((value) => start + value);
-    return takes === "nothing" ? `/${name}` : start;
+    const start = takes === "nothing" ? `/${name}` : `/${name} `;
+    if (!text.startsWith(start)) return [[start, start]];
+    return (values[takes] ?? []).map(([value, whole]) => [start + value, start + whole]);
   });
-  return texts.find((whole) => whole.startsWith(text) && whole !== text);
+  const isMeant = ([typed, whole]) => whole !== text && (typed.startsWith(text) || whole.startsWith(text));
+  return choices.find(isMeant)?.[1];
 }
+
+/** A user's name as an argument; a name with spaces needs quotes. */
+const quoted = (user) => (/\s/.test(user) ? `"${user}" ` : `${user} `);

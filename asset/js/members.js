@@ -14,7 +14,9 @@ export class Members {
   /** Counts a connection that joined (1) or went away (-1). The server counts until it has answered `watch`. */
   count(userId, change) {
     if (this.total === undefined) return;
-    this.#connections.set(userId, Math.max(0, (this.#connections.get(userId) ?? 0) + change));
+    const connections = (this.#connections.get(userId) ?? 0) + change;
+    // `presence` may have removed the user already.
+    if (connections >= 0) this.#connections.set(userId, connections);
   }
 
   /** Takes a `presence` event. */
