@@ -45,6 +45,8 @@ describe("the page's appearance", { skip: skipWithout("chromium") }, () => {
       await ann.enter("ann", "lobby");
       await conversation(t, ann, url);
       await check("conversation");
+      const { y = 0, height = 0 } = (await ann.line.boundingBox()) ?? {};
+      assert.ok(y > 0 && y + height <= (options.viewport?.height ?? 0), "the composer is visible");
       await ann.room("Everything").click();
       await ann.say("/leave attic");
       await ann.page.getByRole("alert").waitFor();

@@ -249,31 +249,6 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await bob.reads("and back");
   });
 
-  test("the wire panel shows every event with its ack and can be filtered, copied and cleared", async (t) => {
-    const { url } = await startServer(t);
-    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, clipboard);
-    await ann.say("/join den");
-    await ann.reads("ann joined den");
-    await ann.page.getByRole("button", { name: "Wire" }).click();
-    const wire = ann.page.getByRole("complementary", { name: "Wire" });
-    const join = wire.locator("li", { hasText: "out" }).filter({ hasText: /join.*"den"/s });
-    await join.getByText(/^ack {"room":"den","rooms":\["lobby","den"\],"members":1,/).waitFor();
-    await join.getByText(/· 26 B · [\d.]+ ms/).waitFor();
-    await join.getByText("join", { exact: true }).click();
-    await join.getByText('"members": 1').waitFor();
-    await join.getByRole("button", { name: "Copy join as a line of code" }).click();
-    await ann.page.getByText("Copied the event").waitFor({ state: "attached" });
-    assert.equal(
-      await ann.page.evaluate(() => navigator.clipboard.readText()),
-      'socket.emit("join", "den", {"last":50});',
-    );
-    await wire.getByRole("searchbox").fill("connected!");
-    await wire.locator("li").nth(1).waitFor({ state: "detached" });
-    await wire.locator("li", { hasText: "connected!" }).waitFor();
-    await wire.getByRole("button", { name: "Clear" }).click();
-    await wire.locator("li").waitFor({ state: "detached" });
-  });
-
   test("the copied script repeats in Node what the window did, for any names and texts", async (t) => {
     const { url } = await startServer(t);
     const bob = await enter(t, `${url}/chat`, "bob", evil);
