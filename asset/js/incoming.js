@@ -46,7 +46,8 @@ export function heard(state, message) {
   const seen = state.view === roomView(name) || state.view === everything;
   if (room && !own && !seen && !replayed) room.unread++;
   const text = sentence(message);
-  const said = line({ id, offset, kind: "said", own, userId, text, data, at, rooms: [name] });
+  const mark = offset === null ? "transient" : undefined;
+  const said = line({ id, offset, kind: "said", own, userId, text, data, at, mark, rooms: [name] });
   state.timelines.hear(said, replayed && offset !== null);
 }
 

@@ -19,7 +19,7 @@ let count = 0;
  * @property {string} [userId] the author
  * @property {boolean} [own]
  * @property {string[]} [rooms] the rooms it came through
- * @property {string} [mark] "direct" or "whisper"
+ * @property {string} [mark] "direct", "whisper" or "transient"
  */
 
 /** Creates a line with a key of its own. */

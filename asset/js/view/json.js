@@ -47,6 +47,7 @@ export function inline(values, longest) {
     const [whole, string, colon] = match;
     parts.push(
       text.slice(end, match.index),
+      html`<wbr />`,
       html`<span class=${kindOf(whole, string, colon)}>${whole}</span>`,
     );
     end = match.index + whole.length;

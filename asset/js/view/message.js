@@ -26,7 +26,7 @@ const said = ({ own, userId, text, data, at, rooms, mark }, isFirst, showsRooms)
     ${isFirst ? avatar(userId) : nothing}
     <bdi class="who ${isFirst ? hueOf(userId) : "unseen"}">${own ? "You" : userId}</bdi>
     ${isFirst && mark ? html`<span class="where">${mark}</span>` : nothing}
-    ${isFirst && showsRooms && !mark ? html`<bdi class="where">${rooms.join(", ")}</bdi>` : nothing}
+    ${isFirst && showsRooms && rooms.length > 0 ? html`<bdi class="where">${rooms.join(", ")}</bdi>` : nothing}
     ${stamp(at)}
     ${
       data === undefined
