@@ -44,6 +44,8 @@ export class LogStore {
   readonly #logs = new Map<RoomLog, NamespaceLogs>();
   readonly #namespaces: NamespaceLogs[] = [];
   readonly #now: () => number;
+  /** What was logged since the start, kept or not. */
+  readonly logged = { messages: 0, bytes: 0 };
   #bytes = 0;
   #messages = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -88,13 +90,15 @@ export class LogStore {
   /** Logs a message as the next one of its room. @param log opened just before */
   append(log: RoomLog, message: Message): LogEntry {
     const { historySize, historyMemoryMaxBytes } = this.#bounds;
-    let entry: LogEntry | undefined;
-    this.#change(log, () => {
-      entry = log.append(message, historySize > 0);
+    const entry = this.#change(log, () => {
+      const appended = log.append(message, historySize > 0);
       log.trim(historySize, 0);
+      return appended;
     });
     if (this.#bytes > historyMemoryMaxBytes) this.#evict();
-    return entry as LogEntry;
+    this.logged.messages++;
+    this.logged.bytes += entry.json.length;
+    return entry;
   }
 
   /** Keeps the position of a log for as long as its room has members. */
@@ -127,11 +131,12 @@ export class LogStore {
   }
 
   /** Changes a log and counts what that frees or takes. */
-  #change(log: RoomLog, change: () => void): void {
+  #change<T>(log: RoomLog, change: () => T): T {
     const { bytes, size } = log;
-    change();
+    const result = change();
     this.#bytes += log.bytes - bytes;
     this.#messages += log.size - size;
+    return result;
   }
 
   /** Forgets the logs that were not used within the age, and the heads that are older than a day. */

@@ -30,11 +30,11 @@ export interface RoomsOptions {
 
 /** Counts for the metrics. */
 export interface RoomCounts {
-  /** Messages and bytes of JSON that were logged. */
-  logged: number;
+  /** Repeated requests that were not sent again. */
   duplicates: number;
-  /** Replays that a client asked for with `since`, by verdict, and those that it asked for with `last`. */
+  /** Replays by verdict; those that a client asks for with `last` have the verdict `new`. */
   replays: Record<Verdict["status"], number>;
+  /** Messages that were replayed. */
   replayed: number;
 }
 
@@ -43,7 +43,6 @@ export class Rooms {
   readonly hub = new Hub();
   readonly presence: Presence;
   readonly counts: RoomCounts = {
-    logged: 0,
     duplicates: 0,
     replays: { new: 0, complete: 0, gap: 0 },
     replayed: 0,
@@ -155,7 +154,6 @@ export class Rooms {
   publish(publication: Publication): Receipt | Promise<Receipt> {
     return after(this.#broker.publish(publication), (receipt) => {
       if (receipt.duplicate) this.counts.duplicates++;
-      else if (!publication.isTransient) this.counts.logged += receipt.rooms.length;
       return receipt;
     });
   }
