@@ -1,8 +1,7 @@
-import { told } from "./incoming.js";
+import { asLine, told } from "./incoming.js";
 import { answered, forget, setRooms } from "./state.js";
-import { line } from "./timelines.js";
 import { roomView } from "./views.js";
-import { moment, sentence } from "./words.js";
+import { moment } from "./words.js";
 
 /*
  * How the acks of the client's own events change the state.
@@ -50,10 +49,8 @@ function pageArrived(state, name, { messages, more }) {
   const room = state.rooms.get(name);
   if (!room) return;
   room.more = more;
-  const lines = messages.map((message) => {
-    const { id, userId, offset, at, data } = message;
-    const own = userId === state.userId;
-    return line({ id, offset, kind: "said", own, userId, text: sentence(message), data, at, rooms: [name] });
-  });
-  state.timelines.prepend(roomView(name), lines);
+  state.timelines.prepend(
+    roomView(name),
+    messages.map((message) => asLine(state, message)),
+  );
 }

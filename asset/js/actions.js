@@ -30,7 +30,8 @@ export function createActions(state, connection, redraw) {
 
   /** Enters a room with its newest messages, and shows it. @returns whether that went well */
   async function join(room) {
-    if ((await send("join", room, { last: pageSize })) === undefined) return false;
+    const since = state.rooms.get(room)?.cursor;
+    if (!(await send("join", room, since ? { since } : { last: pageSize }))) return false;
     update(() => look(state, roomView(room)));
     return true;
   }

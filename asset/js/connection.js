@@ -9,7 +9,7 @@ import { advice, ending, sentence } from "./words.js";
 const longestAckMs = 10_000;
 
 /** Events that the page sends by itself. They are on the wire, but not in the script. */
-const own = ["watch", "history"];
+const automatic = ["watch", "history"];
 
 /**
  * The socket of the page. It applies what it receives to the state.
@@ -58,7 +58,7 @@ export function createConnection(state, changed) {
    */
   async function send(event, ...args) {
     // Whoever runs the script has a token of their own.
-    if (event !== "auth" && !own.includes(event)) record(event, args);
+    if (event !== "auth" && !automatic.includes(event)) record(event, args);
     const { ack, lost } = await new Promise((resolve) => emit(event, args, resolve));
     if (lost) throw new Error("The server did not answer. Your message may not have arrived.");
     if (ack?.error) throw new Error(ack.error.message);
@@ -162,7 +162,7 @@ export function createConnection(state, changed) {
   function ended(reason, comesBack) {
     const dismissed = reason === "io server disconnect";
     const code = dismissed && state.expired && !saidBye(state) ? "token_expired" : undefined;
-    const why = ending(code ?? reason);
+    const why = ending(code ?? (dismissed && saidBye(state) ? "bye" : reason));
     remark(state, [why]);
     if (dismissed && !code) state.rooms = new Map();
     if (comesBack) setStatus("reconnecting");

@@ -36,7 +36,7 @@ function startRecovery(state) {
 
 /** A message came through a room. */
 export function heard(state, message) {
-  const { id, type, userId, room: name, at, offset, data } = message;
+  const { type, userId, room: name, offset } = message;
   const own = userId === state.userId;
   const room = state.rooms.get(name);
   if (offset === null && type !== "publish") return moved(state, message, room, own);
@@ -45,10 +45,16 @@ export function heard(state, message) {
   if (room && offset) room.cursor = offset;
   const seen = state.view === roomView(name) || state.view === everything;
   if (room && !own && !seen && !replayed) room.unread++;
-  const text = sentence(message);
+  state.timelines.hear(asLine(state, message), replayed && offset !== null);
+}
+
+/** A message of a room as a line of the timeline. */
+export function asLine(state, message) {
+  const { id, userId, room, at, offset, data } = message;
+  const own = userId === state.userId;
   const mark = offset === null ? "transient" : undefined;
-  const said = line({ id, offset, kind: "said", own, userId, text, data, at, mark, rooms: [name] });
-  state.timelines.hear(said, replayed && offset !== null);
+  const text = sentence(message);
+  return line({ id, offset, kind: "said", own, userId, text, data, at, mark, rooms: [room] });
 }
 
 /** A connection joined a room or went away. Only this window's own join is a line: `presence` tells the rest. */

@@ -49,10 +49,11 @@ export function verdict({ lost, missed }) {
   return [missed ? `Caught up, ${counted(missed, "message")}` : "Caught up, nothing missed"];
 }
 
-/** Why a connection ended, by the reason that socket.io-client gives. */
+/** Why a connection ended, by the reason that socket.io-client gives, or "bye". */
 export const ending = (reason) =>
   ({
-    "io server disconnect": "You said bye.",
+    bye: "You said bye.",
+    "io server disconnect": "The server ended the connection.",
     "io client disconnect": "You disconnected.",
     "transport close": "The connection was closed.",
     "transport error": "The connection was lost.",

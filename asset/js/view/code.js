@@ -6,7 +6,8 @@ let language = Object.keys(snippets)[0];
 /** How a program connects to this server, in several languages, to copy. */
 export const code = ({ entry }, { copy, redraw }) => {
   const { namespace, userId, room } = entry;
-  const text = snippets[language]({ url: location.origin + namespace, userId, room });
+  const url = location.origin + (namespace === "/" ? "" : namespace);
+  const text = snippets[language]({ url, userId, room });
   const choose = (name) => () => {
     language = name;
     redraw();

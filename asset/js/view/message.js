@@ -25,7 +25,7 @@ const said = ({ own, userId, text, data, at, rooms, mark }, isFirst, showsRooms)
   <li class="said ${own ? "own" : ""} ${isFirst ? "first" : ""}">
     ${isFirst ? avatar(userId) : nothing}
     <bdi class="who ${isFirst ? hueOf(userId) : "unseen"}">${own ? "You" : userId}</bdi>
-    ${isFirst && mark ? html`<span class="where">${mark}</span>` : nothing}
+    ${isFirst && mark && (showsRooms || mark !== "direct") ? html`<span class="where">${mark}</span>` : nothing}
     ${isFirst && showsRooms && rooms.length > 0 ? html`<bdi class="where">${rooms.join(", ")}</bdi>` : nothing}
     ${stamp(at)}
     ${
