@@ -62,6 +62,9 @@ export function leavesNamespaceOnly(reason: string): boolean {
   return disconnect !== undefined && disconnect.code === undefined;
 }
 
+/** The length to which texts from clients are cut in log lines and error messages, in characters. */
+export const maxQuotedChars = 128;
+
 /** The error that a client receives. */
 export interface ErrorInfo {
   code: ErrorCode;

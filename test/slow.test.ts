@@ -126,6 +126,38 @@ describe("a slow consumer", () => {
   });
 });
 
+test("a sender that is lost while it waits for a slow reader is disconnected at once", async (t) => {
+  const { url, app } = await startServer(t, { sendQueueMaxBytes: 20_000_000, eventsBurst: 10_000 });
+  const ann = await enter(t, url, "ann", "lobby");
+  const connected = next(app.roomcast.io, "connection");
+  const reader = await connectRaw(t, url, "userId=reader&room=lobby");
+  const [server] = await connected;
+  reader.ws.on("message", () => reader.ws.pause());
+  const reading = setInterval(() => reader.ws.resume(), 30);
+  t.after(() => clearInterval(reading));
+  for (let n = 0; n < 250; n++) server.emit("res", { text: "x".repeat(100_000) } as Message);
+  const sender = await connectRaw(t, url, "userId=sender&room=lobby");
+  sender.send(...Array.from({ length: 300 }, () => `42["chat","${"x".repeat(16_000)}"]`));
+  // The reader would hold up the sender for seconds.
+  await until(() => assert.equal(ann.messages.length > 60, true));
+  let before = 0;
+  await until(() => {
+    const previous = before;
+    before = ann.messages.length;
+    assert.equal(before, previous);
+  });
+  (sender.ws as unknown as { _socket: Socket })._socket.resetAndDestroy();
+  const lostAt = performance.now();
+  // The server reads nothing from the sender, and notices its loss only when it writes to it.
+  const writing = setInterval(() => ann.tell("chat", "still there?"), 20);
+  t.after(() => clearInterval(writing));
+  await until(() => {
+    const isGone = ann.messages.some(({ text, userId }) => text === "disconnected!" && userId === "sender");
+    assert.equal(isGone, true);
+  });
+  assert.ok(performance.now() - lostAt < 1_500, `after ${performance.now() - lostAt} ms`);
+});
+
 test("a client does not time out while a ping is queued behind data that it is reading", async (t) => {
   const { url, app, logs } = await startServer(t, {
     sendQueueMaxBytes: 20_000_000,

@@ -17,8 +17,11 @@ const closeTimeoutMs = 1_000;
 /** The most bytes that may wait in a WebSocket that is still probing for an upgrade. */
 const maxProbeBytes = 65_536;
 
-/** The error code of `ws` for a message in too many fragments or chunks. */
-const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
+/** The error codes of `ws` for messages beyond a limit, with the reason to end their session. */
+const endingErrors: Record<string, DisconnectReason> = {
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: "unfinished packet",
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "packet too large",
+};
 
 /**
  * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
@@ -34,7 +37,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
   session: Session | undefined;
   /** The reason sent in the close frame. If unset, the close frame has no code or reason. */
-  declare farewell?: DisconnectReason;
+  declare closeReason?: DisconnectReason;
   /** The frames collected in this turn. */
   #batch: FrameBatch | undefined;
   /** Number of `send` calls in the send queue. Engine.IO waits for one `drain` event per call. */
@@ -151,7 +154,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     while (this.#backlog && this.tcp.writable && !this.#writeBacklog());
     // The client's close frame would not be read on a paused connection.
     this.resume();
-    const reason = this.farewell;
+    const reason = this.closeReason;
     if (reason) this.socket.close(disconnectReasons[reason].code, reason);
     else this.socket.close();
     const timeout = setTimeout(() => this.socket.terminate(), closeTimeoutMs);
@@ -161,7 +164,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   end(reason: DisconnectReason): void {
     if (disconnectReasons[reason].code === cutOff) this.socket.terminate();
-    else this.farewell = reason;
+    else this.closeReason = reason;
   }
 
   admits(frames: number): boolean {
@@ -193,7 +196,8 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   fail(error: Error & { code?: string }): void {
     const owner = this.#owner;
-    if (owner && error.code === tooManyParts) owner.close("unfinished packet");
+    const reason = endingErrors[error.code ?? ""];
+    if (owner && reason) owner.close(reason);
     else this.onError("websocket error", error);
   }
 

@@ -48,4 +48,4 @@ export class ReadWaits<C extends Consumer> {
 }
 
 const isReady = (consumer: Consumer, maxBytes: number) =>
-  consumer.queuedBytes <= maxBytes || !consumer.isThere;
+  consumer.queuedBytes <= maxBytes || !consumer.isReachable;

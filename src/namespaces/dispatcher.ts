@@ -1,5 +1,4 @@
-import { ClientError, type ErrorInfo, leavesNamespaceOnly } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, leavesNamespaceOnly, maxQuotedChars } from "../errors.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";

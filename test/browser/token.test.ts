@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { clockSkewSeconds } from "../../src/limits/numbers.ts";
+import { clockSkewSeconds } from "../../src/auth/tokens.ts";
 import { useBrowser } from "../support/browser.ts";
 import { connect } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
