@@ -289,20 +289,21 @@ describe("the resident memory of the process", () => {
           "1000000000",
         ],
         ...["--events-per-second", "1000000", "--events-burst", "1000000"],
+        ...["--max-text", "64000"],
       ]);
       const url = await command.ready();
-      const rooms = Array.from({ length: 40 }, (_, n) => `r${n}`);
+      const rooms = Array.from({ length: 10 }, (_, n) => `r${n}`);
       const ann = await connect(t, url, { auth: { userId: "ann", room: rooms } });
       const say = async (size: number) => {
         for (const room of rooms) await ann.ask("chat", "x".repeat(size), room);
       };
-      await say(16_000);
+      await say(64_000);
       for (const room of rooms) await joinStalled(t, url, room);
       const before = await residentBytes(url);
       let peak = 0;
-      // 320 MB in total; the kernel buffers a part of it for WebSockets that are not read.
-      for (let n = 0; n < 500; n++) {
-        await say(16_000);
+      // 192 MB in total; the kernel buffers a part of it for WebSockets that are not read.
+      for (let n = 0; n < 300; n++) {
+        await say(64_000);
         ann.messages.length = 0;
         peak = Math.max(peak, (await residentBytes(url)) - before);
       }
@@ -310,7 +311,7 @@ describe("the resident memory of the process", () => {
       assert.ok(peak < memoryMax + slack, `${peak}`);
       const values = await scrape(url);
       assert.ok(Number(values.get("roomcast_send_queue_bytes")) < memoryMax * 1.05);
-      assert.ok(Number(values.get('roomcast_endings_total{reason="slow consumer"}')) > 30);
+      assert.ok(Number(values.get('roomcast_endings_total{reason="slow consumer"}')) > 7);
       assert.equal(await ann.ask("notice", "still served"), "have still served");
     });
   }

@@ -21,7 +21,10 @@ export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
   };
 
 /** The fields of engine.io's Socket that the engine uses or overrides. */
-export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
+export type SocketInternals = Pick<
+  EngineIOSocket,
+  "readyState" | "upgrading" | "close" | "once" | "off" | "protocol"
+> & {
   readonly id: string;
   /** Replaced by a smaller object, because it is kept as long as the connection. */
   request: EngineRequest;

@@ -71,6 +71,13 @@ const bounded = (Base: PollingConstructor) =>
       else done();
     }
 
+    /** Calls back once a POST of this size may be answered. */
+    whenAnswerable(bytes: number, done: () => void): void {
+      const { session } = this;
+      if (session) session.whenAnswerable(bytes, done);
+      else done();
+    }
+
     override onDataRequest(request: IncomingMessage, response: ServerResponse): void {
       takePost(this, request, response);
     }

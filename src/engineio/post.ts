@@ -15,6 +15,8 @@ export interface PostTransport
   charge(bytes: number): number;
   /** Calls back once all packets received over this transport are handled. */
   whenIdle(done: () => void): void;
+  /** Calls back once a POST of this size may be answered. */
+  whenAnswerable(bytes: number, done: () => void): void;
 }
 
 /** Handles a POST as the stock transport does, except for how the body is buffered and read. */
@@ -77,16 +79,14 @@ function readInTurns(transport: PostTransport, payload: Payload, body: Body, don
   const next = () => {
     const turn = turns.shift();
     if (turn !== undefined && !session.ending && transport.readyState !== "closed") transport.onData(turn);
-    transport.whenIdle(() => {
-      if (turns.length > 0) {
-        setImmediate(next);
-        return;
-      }
-      body.release();
-      const waitMs = transport.charge(0);
-      if (waitMs > 0) setTimeout(done, waitMs);
-      else done();
-    });
+    if (turns.length > 0) transport.whenIdle(() => setImmediate(next));
+    else transport.whenAnswerable(bytes, answer);
+  };
+  const answer = () => {
+    body.release();
+    const waitMs = transport.charge(0);
+    if (waitMs > 0) setTimeout(done, waitMs);
+    else done();
   };
   next();
 }

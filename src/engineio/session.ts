@@ -81,6 +81,8 @@ export class Session implements Producer<InboundPacket> {
   /** Set if the first request named a foreign origin. */
   declare openedWithOrigin?: true;
   declare readAt?: number;
+  /** Bytes of the POSTs that were answered before all their packets were handled. */
+  declare earlyBytes?: number;
   /** Set once the server has ended the session; one that is merely closing may still wait for its client. */
   declare ending?: true;
   /** Set if an application listens on the socket for Engine.IO's per-packet events. */
@@ -166,6 +168,29 @@ export class Session implements Producer<InboundPacket> {
     this.bufferedBytes = bytes;
   }
 
+  /**
+   * Calls back once all packets of a POST are handled. A client that upgrades reads nothing until its POST is
+   * answered, so what the server waits for might never happen: its POST is answered at once.
+   */
+  whenAnswerable(bytes: number, done: () => void): void {
+    const { socket, shared } = this;
+    let isAnswered = false;
+    const answer = () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      socket.off("upgrading", answerEarly);
+      done();
+    };
+    const answerEarly = () => {
+      this.earlyBytes = (this.earlyBytes ?? 0) + bytes;
+      if (this.earlyBytes <= longestEarlyBytes) answer();
+    };
+    shared.pacer.whenIdle(this, answer);
+    if (isAnswered) return;
+    if (socket.upgrading) answerEarly();
+    else socket.once("upgrading", answerEarly);
+  }
+
   /** Handles the session's next packet only when a step is done, which never rejects. */
   waitFor(step: Promise<unknown>): void {
     this.shared.pacer.waitFor(this, step);
@@ -212,6 +237,9 @@ export class Session implements Producer<InboundPacket> {
 /** Parts of the longest send queue: a client with more to read is backed up, one with less is ready for more. */
 const backedUpPart = 1 / 16;
 const readyPart = 1 / 8;
+
+/** The most bytes of POSTs of one session that are answered early. */
+const longestEarlyBytes = 131_072;
 
 /** Overhead of a waiting packet beyond its data, in bytes. */
 export const packetBytes = 256;

@@ -1,7 +1,6 @@
 import type { Socket as TcpSocket } from "node:net";
 import { nextTick } from "node:process";
 import { Transport } from "engine.io";
-import type { WebSocket } from "ws";
 import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
 import { type Backlog, writeBatch } from "./backlog.ts";
 import { startBatch } from "./flush-schedule.ts";
@@ -9,7 +8,7 @@ import { frame } from "./frame.ts";
 import type { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import type { Session, SessionTransport } from "./session.ts";
-import type { BoundedWebSocket } from "./websocket-server.ts";
+import { attachTransport, type BoundedWebSocket } from "./websocket-server.ts";
 
 /** How long a client has to answer the close of its connection, in milliseconds. */
 const closeTimeoutMs = 1_000;
@@ -49,10 +48,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     super(request);
     this.socket = request.websocket as BoundedWebSocket;
     this.tcp = request.socket;
-    this.socket.incoming.transport = this;
-    this.socket.on("message", onMessage);
-    this.socket.on("ping", onPing);
-    this.socket.on("error", onError);
+    attachTransport(this.socket, this);
     this.writable = true;
   }
 
@@ -234,21 +230,4 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
 function emitDrains(transport: WebSocketTransport, sends: number): void {
   for (let n = 0; n < sends; n++) transport.emit("drain");
-}
-
-// All connections share these listeners, which find their transport through `this`.
-
-const transportOf = (socket: WebSocket) =>
-  (socket as BoundedWebSocket).incoming.transport as WebSocketTransport;
-
-function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  transportOf(this).receive(data, isBinary);
-}
-
-function onPing(this: WebSocket): void {
-  transportOf(this).checkPongs();
-}
-
-function onError(this: WebSocket, error: Error): void {
-  transportOf(this).fail(error);
 }

@@ -1,5 +1,5 @@
 import type { Consumer } from "./consumer.ts";
-import { ReadWaits } from "./read-waits.ts";
+import { ReadyWaits } from "./ready-waits.ts";
 
 /** Limits on what may wait in send queues. */
 export interface SendQueueBounds {
@@ -58,7 +58,7 @@ export class SlowConsumers<C extends Consumer> {
   /** Called with a connection that has caught up and that senders may have been waiting for. */
   onCaughtUp: (consumer: C) => void = () => {};
   readonly #lagging = new Map<C, Lag>();
-  readonly #waits = new ReadWaits<C>();
+  readonly #waits = new ReadyWaits<C>();
   readonly #bounds: SendQueueBounds;
   readonly #end: (consumer: C) => void;
   readonly #timer: NodeJS.Timeout;

@@ -98,14 +98,15 @@ export class Dispatcher {
   #queueBehind(member: Member, done: void | Promise<void>): void {
     if (!done) return;
     member.queue = [];
-    const handled = done.then(() => {
+    const handleQueue = () => {
       const { queue = [] } = member;
       member.queue = undefined;
       for (const request of queue) {
         if (member.queue) (member.queue as Request[]).push(request);
         else this.#queueBehind(member, this.#handle(member, request));
       }
-    });
+    };
+    const handled = done.then(handleQueue, handleQueue);
     member.session.waitFor?.(handled);
   }
 

@@ -10,12 +10,16 @@ export const longestHeadChars = 65_536;
 /** A room of 128 characters, each a surrogate pair or escaped with a backslash, plus quotes and a comma. */
 const longestRoomChars = 260;
 
+/** An offset of a room, besides the room. */
+const longestOffsetChars = 60;
+
 /** Characters for the token and the name in a handshake. */
 const spareHandshakeChars = 12_000;
 
-/** The longest handshake that names `maxRooms` rooms, in characters. */
+/** The longest handshake that names `maxRooms` rooms, and an offset for each, in characters. */
 export function longestHandshakeChars(maxRooms: number): number {
-  return Math.max(spareHandshakeChars + longestRoomChars * maxRooms, longestHeadChars);
+  const perRoom = 2 * longestRoomChars + longestOffsetChars;
+  return Math.max(spareHandshakeChars + perRoom * maxRooms, longestHeadChars);
 }
 
 /** The longest event with a text of `maxTextChars`, however the client escapes it, in characters. */

@@ -6,7 +6,7 @@ interface Wait {
 }
 
 /** Producers that wait, before they send more to a consumer, until it has read most of what was sent. */
-export class ReadWaits<C extends Consumer> {
+export class ReadyWaits<C extends Consumer> {
   readonly #waits = new Map<C, Wait[]>();
 
   get size(): number {
