@@ -25,7 +25,7 @@ export class MemoryBroker implements Broker {
     const known = dedupKey === undefined ? undefined : this.published(dedupKey);
     if (known) return { ...known, recipients: 0, duplicate: true };
     let recipients = 0;
-    const offsets = noOffsets();
+    const offsets: Record<RoomName, string> = {};
     for (const room of rooms)
       recipients += isTransient ? this.#pass(room, message) : this.#log(room, message, offsets);
     const receipt = { id: message.id, rooms: message.rooms, recipients, offsets, duplicate: false };
@@ -36,7 +36,7 @@ export class MemoryBroker implements Broker {
   #log(room: RoomName, message: Message, offsets: Record<RoomName, string>): number {
     const log = this.#open(room);
     const entry = this.#store.append(log, message);
-    offsets[room] = offsetOf(log);
+    setOffset(offsets, room, offsetOf(log));
     return this.#listener.received(room, entry);
   }
 
@@ -77,5 +77,8 @@ export class MemoryBroker implements Broker {
   }
 }
 
-/** Without a prototype, because a room may be named `__proto__`. */
-const noOffsets = () => ({ __proto__: null }) as object as Record<RoomName, string>;
+/** A room may be named `__proto__`. */
+function setOffset(offsets: Record<RoomName, string>, room: RoomName, offset: string): void {
+  if (room === "__proto__") Object.defineProperty(offsets, room, { value: offset, enumerable: true });
+  else offsets[room] = offset;
+}
