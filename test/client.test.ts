@@ -7,6 +7,7 @@ import { io, type Socket } from "socket.io-client";
 import { type RequestError, type RoomClient, type RoomClientOptions, roomClient } from "../src/client.ts";
 import type { ChatEvents, Message, Sync } from "../src/protocol.ts";
 import { type ClientOptions, enter, next } from "./support/client.ts";
+import { Deferred } from "./support/deferred.ts";
 import { chatEvents } from "./support/events.ts";
 import { generations } from "./support/generations.ts";
 import { startRelay } from "./support/relay.ts";
@@ -121,10 +122,13 @@ describe("requests", () => {
     for (const { code } of await Promise.all(lost)) assert.equal(code, "disconnected");
   });
 
-  test("obey the timeout of the socket's own acks", async (t) => {
-    const { url } = await startServer(t);
-    const { client } = record(t, io(url, { ...hasty, ackTimeout: 5_000 }));
+  test("have a timeout of their own, whatever the socket's is", async (t) => {
+    const { port } = await startServer(t);
+    const { relay, url } = await startRelay(t, port);
+    const { client } = record(t, io(url, { ...hasty, ackTimeout: 50 }), { timeoutMs: 1_000 });
     assert.equal(await client.notice("hi"), "have hi");
+    relay.isMute = true;
+    assert.equal((await failure(client.notice("hi"))).code, "timeout");
   });
 
   test("a socket that is connected cannot be wrapped", async (t) => {
@@ -177,7 +181,20 @@ describe("reconnecting", () => {
         ["den", "gap"],
       ],
     );
+    assert.equal(client.since.lobby, syncs[1]?.offset);
     assert.equal((await client.chat("two", "den")).offsets.den, client.since.den);
+  });
+
+  test("after `bye` enters the rooms of the handshake only", async (t) => {
+    const { url } = await startServer(t);
+    const { client, messages } = await ann(t, url);
+    await client.join("den");
+    const disconnected = next(client.socket, "disconnect");
+    await client.bye();
+    await disconnected;
+    client.socket.connect();
+    await until(() => assert.equal(messages.filter(({ type }) => type === "connected").length, 2));
+    assert.deepEqual(messages.findLast(({ type }) => type === "connected")?.rooms, ["lobby"]);
   });
 
   test("continues from the cursors of an earlier client", async (t) => {
@@ -346,6 +363,23 @@ describe("tokens", () => {
     assert.equal(refusal.data.code, "token_expired");
     await until(() => assert.equal(messages[0]?.userId, "ann"));
     assert.equal(asked, 2);
+  });
+
+  test("that arrive after the connection was replaced are not used", async (t) => {
+    const { port } = await startServer(t, { authSecret });
+    const { relay, url } = await startRelay(t, port);
+    const tokens = [new Deferred<string>(), new Deferred<string>()];
+    let asked = 0;
+    const { client, messages } = record(t, io(url, hasty), {
+      token: () => (tokens[asked++] as Deferred<string>).promise,
+    });
+    await until(() => assert.equal(asked, 1));
+    relay.cut();
+    await until(() => assert.equal(asked, 2));
+    tokens[0]?.resolve(await token({ sub: "first" }));
+    tokens[1]?.resolve(await token({ sub: "second" }));
+    await until(() => assert.equal(messages[0]?.userId, "second"));
+    assert.equal(await client.notice("hi"), "have hi");
   });
 
   test("that cannot be had are reported as `connect_error`, and asked for again", async (t) => {
