@@ -95,11 +95,12 @@ export class LogStore {
   /** Logs a message as the next one of its room. @param log opened just before */
   append(log: RoomLog, message: Message): LogEntry {
     const { historySize, historyMemoryMaxBytes } = this.#bounds;
+    const { bytes } = log;
     const entry = log.append(message, historySize > 0);
     this.logged.messages++;
     this.logged.bytes += entry.json.length;
     if (historySize === 0) return entry;
-    this.#bytes += entry.bytes;
+    this.#bytes += log.bytes - bytes;
     this.#messages++;
     if (log.size > historySize) this.#trim(log, historySize, 0);
     if (this.#bytes > historyMemoryMaxBytes) this.#evict();

@@ -141,7 +141,8 @@ export class Rooms {
       state: states[type],
       namespace: this.#namespace,
       room: null,
-      rooms: [...rooms],
+      // Never changed: a connection gets a new list for each change.
+      rooms: rooms as RoomName[],
       at,
       offset: null,
     };
