@@ -83,6 +83,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io Client#nsps": ({ websocket }) => websocket.client.nsps.get("/") === websocket,
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
+  "socket.io Server#_nsps": ({ io }) => Reflect.get(io, "_nsps").get("/") === io.sockets,
   "socket.io Namespace#_add": ({ io }) => isFunction(Reflect.get(Namespace.prototype, "_add")) && io.sockets,
   "socket.io Namespace#_fns": ({ io }) => isArray(Reflect.get(io.sockets, "_fns")),
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,

@@ -14,7 +14,7 @@ import type { WebSocket } from "ws";
 /** Node's request, plus the fields that Engine.IO adds to it. */
 export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
   Parameters<Server["createTransport"]>[1] & {
-    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the gate. */
+    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the admission. */
     _query: Record<string, string>;
     /** Set once the WebSocket handshake is complete; Engine.IO creates the transport from it. */
     websocket?: WebSocket;

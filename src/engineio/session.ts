@@ -49,7 +49,7 @@ export interface SessionTransport {
   /** Charges the client's byte rate for bytes that were read, or for the extra cost of handling them. */
   charge(bytes: number): void;
   /** Why the server closes the session; a WebSocket transport sends it in the close frame. */
-  farewell?: DisconnectReason;
+  closeReason?: DisconnectReason;
   /** Ends the connection with a close code, or cuts it off without one. */
   end(reason: DisconnectReason): void;
 }
@@ -79,7 +79,7 @@ export class Session implements Producer<InboundPacket> {
   /** The page's foreign origin; undefined for this server's pages, programs, and browsers that send none. */
   declare origin?: string | undefined;
   /** Set if the first request named a foreign origin. */
-  declare beganNamed?: true;
+  declare openedWithOrigin?: true;
   declare readAt?: number;
   /** Bytes of the POSTs that were answered before all their packets were handled. */
   declare earlyBytes?: number;
@@ -114,7 +114,7 @@ export class Session implements Producer<InboundPacket> {
     return this.socket.readyState === "closed";
   }
 
-  get isThere(): boolean {
+  get isReachable(): boolean {
     return this.isOpen && this.transport?.isGone !== true;
   }
 
@@ -210,7 +210,7 @@ export class Session implements Producer<InboundPacket> {
 
   /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
-    if (this.transport) this.transport.farewell = reason;
+    if (this.transport) this.transport.closeReason = reason;
     this.socket.close();
   }
 

@@ -1,5 +1,4 @@
-import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, errorInfo, maxQuotedChars } from "../errors.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
 
 /** The options of {@link Attempts}. */
@@ -33,13 +32,13 @@ export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #unfinished = new Set<Promise<void>>();
+  readonly #unfinished = new Set<Promise<unknown>>();
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
   }
 
-  /** Resolves when every attempt so far has ended. */
+  /** Resolves when every attempt that has a time limit has ended. */
   async idle(): Promise<void> {
     while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
   }
@@ -55,7 +54,7 @@ export class Attempts {
     try {
       const result = action();
       if (result instanceof Promise || result instanceof Untimed)
-        return this.#track(this.#settle(actor, result).then(succeed).catch(failed));
+        return this.#settle(actor, result).then(succeed).catch(failed);
       succeed(result);
     } catch (thrown) {
       failed(thrown);
@@ -65,11 +64,6 @@ export class Attempts {
   async #settle<T>(actor: Actor, result: Untimed<T> | Promise<T | Untimed<T>>): Promise<T> {
     const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
     return timed instanceof Untimed ? timed.result : timed;
-  }
-
-  #track(attempt: Promise<void>): Promise<void> {
-    this.#unfinished.add(attempt);
-    return attempt.finally(() => this.#unfinished.delete(attempt));
   }
 
   #errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
@@ -90,10 +84,13 @@ export class Attempts {
         reject(new ClientError("timeout"));
       }, handlerTimeoutMs);
     });
+    const answer = Promise.race([promised, timeout]);
+    this.#unfinished.add(answer);
     try {
-      return await Promise.race([promised, timeout]);
+      return await answer;
     } finally {
       clearTimeout(timer);
+      this.#unfinished.delete(answer);
     }
   }
 }

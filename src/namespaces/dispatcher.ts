@@ -1,5 +1,4 @@
-import { ClientError, type ErrorInfo, leavesNamespaceOnly } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, leavesNamespaceOnly, maxQuotedChars } from "../errors.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
@@ -99,14 +98,15 @@ export class Dispatcher {
   #queueBehind(member: Member, done: void | Promise<void>): void {
     if (!done) return;
     member.queue = [];
-    const handled = done.then(() => {
+    const handleQueue = () => {
       const { queue = [] } = member;
       member.queue = undefined;
       for (const request of queue) {
         if (member.queue) (member.queue as Request[]).push(request);
         else this.#queueBehind(member, this.#handle(member, request));
       }
-    });
+    };
+    const handled = done.then(handleQueue, handleQueue);
     member.session.waitFor?.(handled);
   }
 

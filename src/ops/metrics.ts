@@ -36,6 +36,9 @@ export interface GatewayGauges {
   inboundBytes(): number;
 }
 
+/** Event loop delay above which the server reports that it is not ready, in milliseconds. */
+export const overloadDelayMs = 500;
+
 const loopSampleMs = 100;
 const handlerBuckets = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
 const loopBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];

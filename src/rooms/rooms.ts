@@ -1,5 +1,5 @@
 import { ClientError } from "../errors.ts";
-import type { History, Message, NamespaceName, Receipt, RoomName, Verdict, Who } from "../protocol.ts";
+import type { History, Message, NamespaceName, Receipt, RoomName, Verdict } from "../protocol.ts";
 import type { Broker, BrokerListener, Publication } from "./broker.ts";
 import { type Connection, deliver } from "./connection.ts";
 import { Envelope } from "./envelope.ts";
@@ -218,10 +218,6 @@ export class Rooms {
   history(room: RoomName, before: Position | undefined, limit: number): History | Promise<History> {
     const page = this.#broker.history(room, before, limit, this.#options.historyPageBytes);
     return after(page, ({ messages, more, head }) => ({ room, messages, more, offset: offsetOf(head) }));
-  }
-
-  who(room: RoomName): Who {
-    return this.presence.who(room);
   }
 }
 

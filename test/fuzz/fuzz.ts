@@ -1,6 +1,4 @@
 import { parseArgs } from "node:util";
-import { Campaign, megabytes } from "./campaign.ts";
-import { Finding, type Memory } from "./target.ts";
 
 /*
  * The command: `npm run fuzz -- --seconds N --seed S`. It exits with 0 if it found nothing, with 1 for a
@@ -31,42 +29,11 @@ function wholeNumber(name: string, given: string, least: number, most: number): 
   );
 }
 
-async function fuzz({ seconds, seed }: Arguments): Promise<number> {
-  console.log(`Fuzzing for ${seconds} seconds with --seed ${seed}.`);
-  const campaign = await Campaign.start(seed);
-  try {
-    const grown = await campaign.fuzz(seconds);
-    console.log(summary(campaign, { seconds, seed }, grown));
-    return 0;
-  } catch (error) {
-    if (!(error instanceof Finding)) throw error;
-    console.error(reported(campaign, seed, error));
-    return 1;
-  } finally {
-    campaign.stop();
-  }
-}
-
-function summary({ tally }: Campaign, { seconds, seed }: Arguments, grown: Memory): string {
-  const { sessions, connections, packets, requests, acks } = tally;
-  return (
-    `Nothing found: ${seconds} seconds, ${sessions} sessions, ${connections} connections opened, ${packets} packets ` +
-    `sent, ${requests} HTTP requests, ${acks} events acked, heap ${megabytes(grown.heapBytes)} and rss ` +
-    `${megabytes(grown.rssBytes)} more than after the warm-up, seed ${seed}.`
-  );
-}
-
-function reported({ journal, tally }: Campaign, seed: number, finding: Finding): string {
-  return [
-    "The bytes that were sent last, the latest at the end:",
-    ...journal,
-    "",
-    `Found with --seed ${seed}, by session ${tally.sessions} or one before it: ${finding.message}`,
-  ].join("\n");
-}
-
 try {
-  process.exit(await fuzz(readArguments(process.argv.slice(2))));
+  const { seconds, seed } = readArguments(process.argv.slice(2));
+  // Loaded late, because invalid arguments need none of it.
+  const { fuzz } = await import("./campaign.ts");
+  process.exit(await fuzz(seconds, seed));
 } catch (error) {
   const { code = "", message } = error as NodeJS.ErrnoException;
   if (!(error instanceof RangeError) && !code.startsWith("ERR_PARSE_ARGS")) throw error;
