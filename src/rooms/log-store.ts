@@ -95,7 +95,7 @@ export class LogStore {
       log.trim(historySize, 0);
       return appended;
     });
-    if (this.#bytes > historyMemoryMaxBytes) this.#evict();
+    if (this.#bytes > historyMemoryMaxBytes) this.#evict(log);
     this.logged.messages++;
     this.logged.bytes += entry.json.length;
     return entry;
@@ -168,8 +168,12 @@ export class LogStore {
     this.#bytes -= headBytes + 2 * room.length;
   }
 
-  /** Frees a sixteenth of the memory, so that this is not needed for every message. */
-  #evict(): void {
+  /**
+   * Frees a sixteenth of the memory, so that this is not needed for every message.
+   *
+   * @param newest the log that was just written to: a single busy room must not lose all its messages
+   */
+  #evict(newest?: RoomLog): void {
     const target = this.#bounds.historyMemoryMaxBytes * (15 / 16);
     for (const home of this.#namespaces)
       for (const room of home.heads.keys()) {
@@ -179,7 +183,13 @@ export class LogStore {
     const now = this.#now();
     for (const [log, home] of this.#logs) {
       if (this.#bytes <= target) return;
-      this.#forget(log, home, now);
+      if (log === newest) this.#halve(log, target);
+      else this.#forget(log, home, now);
     }
+  }
+
+  /** Removes the oldest half of a log's messages until the target is met; its last message is kept. */
+  #halve(log: RoomLog, target: number): void {
+    while (this.#bytes > target && log.size > 1) this.#change(log, () => log.trim(log.size >> 1, 0));
   }
 }
