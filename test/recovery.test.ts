@@ -1,12 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import type { Core } from "../src/core.ts";
+import type { Namespace } from "../src/namespaces/namespace.ts";
+import type { Message } from "../src/protocol.ts";
+import type { Broker } from "../src/rooms/broker.ts";
+import type { Connection } from "../src/rooms/connection.ts";
+import { Hub } from "../src/rooms/hub.ts";
+import { LogEntry } from "../src/rooms/log.ts";
+import { Replay } from "../src/rooms/replay.ts";
 import { client, connect, enter, Member, next } from "./support/client.ts";
 import { Deferred } from "./support/deferred.ts";
+import { cores } from "./support/in-process.ts";
 import { scrape } from "./support/metrics.ts";
 import { epochOf, logged, numbered, refusal, resume, say, seqOf } from "./support/recovery.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 import { WebSocketClient } from "./support/websocket-client.ts";
+
+/** The namespace `/`. */
+const rootOf = (url: string) => (cores.get(url) as Core).dispatchers[0]?.namespace as Namespace;
 
 const malformedOffsets = ["", "k3f9", "k3f9:", ":1", "k3f9:-1", "k3f9:1.5", "k3f9:01", "a b:1", 7, {}, []];
 
@@ -230,6 +242,16 @@ describe("a handshake", () => {
     );
   });
 
+  test("may name as many rooms as a connection may be in, each with an offset", async (t) => {
+    const { url } = await startServer(t);
+    // 128 characters, most of them surrogate pairs.
+    const room = numbered(200).map((n) => n.padStart(8, "x") + "\ud83d\ude00".repeat(120));
+    const offset = `${"e".repeat(12)}:${"9".repeat(15)}`;
+    const since = Object.fromEntries(room.map((name) => [name, offset]));
+    const { syncs } = await resume(t, url, { room, since });
+    assert.deepEqual(new Set(syncs.map(({ status }) => status)), new Set(["gap"]));
+  });
+
   test("with a malformed since or last is refused", async (t) => {
     const { url } = await startServer(t);
     const malformed = [
@@ -357,6 +379,38 @@ describe("a replay", () => {
     }
     assert.deepEqual(all, upTo(300));
     await until(async () => assert.equal((await ann.ask("join", "lobby")).members, 1));
+  });
+
+  test("ends for a room that the member is removed from, and goes on in its other rooms", async (t) => {
+    const { url } = await startServer(t, { historySize: 300 });
+    const ann = await connect(t, url, { auth: { userId: "ann", room: ["lobby", "den"] } });
+    const [lobby] = await say(ann, "lobby", ...numbered(200, long));
+    const [den] = await say(ann, "den", "one", "two");
+    const auth = { userId: "bob", room: ["lobby", "den"], since: { lobby, den } };
+    const bob = new Member(client(t, url, { auth }));
+    const verdicts: string[] = [];
+    bob.socket.on("sync", ({ room }) => verdicts.push(room));
+    await ann.hears("<= bob join den");
+    const { rooms } = rootOf(url);
+    rooms.leave(rooms.hub.ofUser("bob")[0] as Connection, "lobby");
+    await say(ann, "den", "three");
+    await bob.hears("<= three");
+    assert.equal(verdicts.at(-1), "den");
+    assert.equal(bob.messages.filter(({ offset, room }) => offset && room === "den").length, 2);
+  });
+
+  test("that fails withholds nothing any more", async () => {
+    const hub = new Hub();
+    const heard: unknown[] = [];
+    const gateway = { deliver: (_: unknown, event: unknown) => void heard.push(event) };
+    const member = { id: "1", userId: "ann", rooms: [], gateway } as unknown as Connection;
+    hub.add(member);
+    hub.join(member, "lobby");
+    const broker = { read: () => Promise.reject(new Error("the store is down")) } as unknown as Broker;
+    const replay = new Replay(member, { broker, hub, pageBytes: 1_000 });
+    await assert.rejects(async () => replay.room("lobby", { last: 1 }), /down/);
+    hub.received("lobby", new LogEntry({ text: "live", rooms: ["lobby"] } as Message, 1));
+    assert.equal(heard.length, 1);
   });
 
   test("of one room leaves the member's other rooms and requests in order", async (t) => {

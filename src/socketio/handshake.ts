@@ -5,7 +5,9 @@ import type { SocketIOClient } from "./server.ts";
 /**
  * Reads the handshake of a client. `auth` belongs to the namespace and overrides the query of the connection.
  */
-export function handshakeOf({ handshake: { auth, query, url, headers } }: SocketIOClient): Handshake {
+export function handshakeOf({ conn, handshake: { auth, query, url, headers } }: SocketIOClient): Handshake {
+  // With Engine.IO 3, `auth` is the query of the namespace.
+  const value = conn.protocol === 3 ? json : (field: unknown) => field;
   // Engine.IO keeps only the last value of a repeated key. Parsing a long query again is expensive, so only
   // do it then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
@@ -14,8 +16,8 @@ export function handshakeOf({ handshake: { auth, query, url, headers } }: Socket
     userId: auth.userId ?? userId,
     room: auth.room ?? room,
     token: auth.token ?? bearer,
-    since: auth.since ?? json(query.since),
-    last: auth.last ?? json(query.last),
+    since: value(auth.since) ?? json(query.since),
+    last: value(auth.last) ?? json(query.last),
   };
 }
 
