@@ -131,7 +131,7 @@ describe("an id", () => {
       ...[await enter(t, url, "ann", "lobby"), await enter(t, url, "bob", "lobby")],
       ...[await enter(t, `${url}/chat`, "ann", "lobby"), await enter(t, url, "a", "lobby")],
     ];
-    const ids = ["1", "1", "1", "nn\n1"];
+    const ids = ["1", "1", "1", "nn1"];
     const receipts = await Promise.all(senders.map((sender, n) => sender.ask("chat", "hi", { id: ids[n] })));
     assert.deepEqual(
       receipts.map(({ duplicate }) => duplicate),
