@@ -133,11 +133,14 @@ for (const { version, connect } of generations) {
 test("the query of a 2.x client's namespace is used as its auth", async (t) => {
   const { url } = await startServer(t);
   const connect = generations.find(({ version }) => version === "2.5.0")?.connect;
-  const socket = connect?.(`${url}/chat?room=den&userId=ann`, { forceNew: true, transports: ["websocket"] });
+  const query = `room=den&userId=ann&last=1&since=${encodeURIComponent('{"den":"other:1"}')}`;
+  const socket = connect?.(`${url}/chat?${query}`, { forceNew: true, transports: ["websocket"] });
   assert.ok(socket);
   t.after(() => socket.disconnect());
+  const synced = next(socket, "sync");
   const [greeting] = await next(socket, "res");
   assert.deepEqual([greeting.userId, greeting.rooms], ["ann", ["den"]]);
+  assert.equal((await synced)[0].status, "gap");
 });
 
 test("a raw WebSocket client over Engine.IO 4 can use every event", async (t) => {

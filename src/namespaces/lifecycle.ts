@@ -114,8 +114,12 @@ function sync(
   const replay = rooms.replay(member);
   return inOrder([...starts], ([room, start]) => {
     if (!member.rooms.includes(room)) return;
-    return after(rooms.replayRoom(replay, room, start), (verdict) => {
+    const sent = after(rooms.replayRoom(replay, room, start), (verdict) => {
       member.send("sync", { room, ...verdict });
+    });
+    // A room that the member was removed from needs no verdict; the other rooms still do.
+    return sent?.catch((error) => {
+      if (member.rooms.includes(room)) throw error;
     });
   });
 }

@@ -103,7 +103,7 @@ export class LogStore {
     this.#bytes += log.bytes - bytes;
     this.#messages++;
     if (log.size > historySize) this.#trim(log, historySize, 0);
-    if (this.#bytes > historyMemoryMaxBytes) this.#evict();
+    if (this.#bytes > historyMemoryMaxBytes) this.#evict(log);
     return entry;
   }
 
@@ -174,8 +174,12 @@ export class LogStore {
     this.#bytes -= headBytes + 2 * room.length;
   }
 
-  /** Frees a sixteenth of the memory, so that this is not needed for every message. */
-  #evict(): void {
+  /**
+   * Frees a sixteenth of the memory, so that this is not needed for every message.
+   *
+   * @param newest the log that was just written to: a single busy room must not lose all its messages
+   */
+  #evict(newest?: RoomLog): void {
     const target = this.#bounds.historyMemoryMaxBytes * (15 / 16);
     for (const home of this.#namespaces)
       for (const room of home.heads.keys()) {
@@ -185,7 +189,13 @@ export class LogStore {
     const now = this.#now();
     for (const [log, home] of this.#logs) {
       if (this.#bytes <= target) return;
-      this.#forget(log, home, now);
+      if (log === newest) this.#halve(log, target);
+      else this.#forget(log, home, now);
     }
+  }
+
+  /** Removes the oldest half of a log's messages until the target is met; its last message is kept. */
+  #halve(log: RoomLog, target: number): void {
+    while (this.#bytes > target && log.size > 1) this.#trim(log, log.size >> 1, 0);
   }
 }

@@ -65,7 +65,13 @@ export class Replay {
     if (!start) return after(broker.head(room), (head) => verdictOf(head, "new", 0));
     hub.withhold(this.#member, room);
     const status = "last" in start ? "new" : "complete";
-    return this.#continue({ room, start, status, missed: 0, pages: 0, overtakings: 0 });
+    const verdict = this.#continue({ room, start, status, missed: 0, pages: 0, overtakings: 0 });
+    if (!(verdict instanceof Promise)) return verdict;
+    return verdict.catch((error) => {
+      // The member is told that its replay has failed. Live messages must not be withheld forever.
+      hub.release(this.#member, room);
+      throw error;
+    });
   }
 
   #continue(progress: Progress): Verdict | Promise<Verdict> {

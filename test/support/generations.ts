@@ -14,7 +14,7 @@ export interface AnyClient {
   emit(event: string, ...args: unknown[]): unknown;
   disconnect(): unknown;
   readonly io: {
-    engine: { transport: { name: string }; once(event: string, listener: () => void): unknown };
+    engine: { id: string; transport: { name: string }; once(event: string, listener: () => void): unknown };
   };
 }
 
