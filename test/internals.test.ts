@@ -49,6 +49,8 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "engine.io Socket#cleanupFn": ({ websocket: { conn } }) => conn.cleanupFn.length === 1,
   "engine.io Socket#sentCallbackFn": ({ websocket: { conn } }) => isArray(conn.sentCallbackFn),
   "engine.io Socket#sendPacket": () => isFunction(Reflect.get(StockSocket.prototype, "sendPacket")),
+  "engine.io Socket#upgrading": ({ polling }) => polling.upgrading === false,
+  "engine.io Socket#_maybeUpgrade": () => isFunction(Reflect.get(StockSocket.prototype, "_maybeUpgrade")),
   "engine.io Socket#pingTimeoutTimer": ({ polling }) => isFunction(polling.pingTimeoutTimer.refresh),
   "engine.io Socket#onClose": ({ websocket: { conn } }) => isFunction(conn.onClose),
   "engine.io Socket#server": ({ io, websocket: { conn } }) => conn.server === io.engine,

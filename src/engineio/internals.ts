@@ -40,6 +40,10 @@ export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "pro
     options?: SendOptions | (() => void),
     callback?: () => void,
   ): void;
+  /** Whether a WebSocket of the client waits to replace its polling. */
+  readonly upgrading: boolean;
+  /** Overridden: answers the client's pending POST, which an upgrade waits for. */
+  _maybeUpgrade(transport: Transport): void;
   /** Engine.IO 4: runs while the client owes a pong. Engine.IO 3: always runs. */
   pingTimeoutTimer: NodeJS.Timeout | null;
   /** Closes the session with one of roomcast's reasons. */

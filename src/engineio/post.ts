@@ -12,8 +12,8 @@ export interface PostTransport
   session: Session | undefined;
   /** @returns the milliseconds to wait before reading more */
   charge(bytes: number): number;
-  /** Calls back once all packets received over this transport are handled. */
-  whenIdle(done: () => void): void;
+  /** Calls back once the client may send more. */
+  whenAnswerable(done: () => void): void;
 }
 
 /** Handles a POST as the stock transport does, except for how the body is buffered and read. */
@@ -74,7 +74,7 @@ function readInTurns(transport: PostTransport, payload: Payload, done: () => voi
   const next = () => {
     const turn = turns.shift();
     if (turn !== undefined && !session.ending && transport.readyState !== "closed") transport.onData(turn);
-    transport.whenIdle(() => {
+    transport.whenAnswerable(() => {
       if (turns.length > 0) {
         setImmediate(next);
         return;

@@ -27,8 +27,8 @@ export class Inbox<Packet> {
     this.#idle.push(done);
   }
 
-  /** Calls back all who wait for {@link whenIdle}. */
+  /** Calls back all who wait for {@link whenIdle}, each once. */
   reportIdle(): void {
-    for (const done of this.#idle) done();
+    for (const done of this.#idle.splice(0)) done();
   }
 }

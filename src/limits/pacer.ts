@@ -73,6 +73,11 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     else done();
   }
 
+  /** Calls back all who wait for {@link whenIdle}, although packets of the connection wait. */
+  endWaits(connection: P): void {
+    this.#inboxes.get(connection)?.reportIdle();
+  }
+
   /**
    * Handles no further packet of a connection, and reads none, until a step is done: what its later events cause must
    * be charged in the turn in which they are handled.
