@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { exitWith, readSeed, wholeNumber } from "../support/arguments.ts";
 import { Campaign, megabytes } from "./campaign.ts";
 import { Finding, type Memory } from "./target.ts";
 
@@ -19,16 +20,8 @@ function readArguments(args: string[]): Arguments {
   const { values } = parseArgs({ args, options: { seconds: { type: "string" }, seed: { type: "string" } } });
   return {
     seconds: wholeNumber("--seconds", values.seconds ?? "60", 1, mostSeconds),
-    seed: wholeNumber("--seed", values.seed ?? String(Math.floor(Math.random() * 2 ** 32)), 0, 2 ** 32 - 1),
+    seed: readSeed(values.seed),
   };
-}
-
-function wholeNumber(name: string, given: string, least: number, most: number): number {
-  const value = Number(given);
-  if (/^\d+$/.test(given) && value >= least && value <= most) return value;
-  throw new RangeError(
-    `${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}.`,
-  );
 }
 
 async function fuzz({ seconds, seed }: Arguments): Promise<number> {
@@ -65,11 +58,4 @@ function reported({ journal, tally }: Campaign, seed: number, finding: Finding):
   ].join("\n");
 }
 
-try {
-  process.exit(await fuzz(readArguments(process.argv.slice(2))));
-} catch (error) {
-  const { code = "", message } = error as NodeJS.ErrnoException;
-  if (!(error instanceof RangeError) && !code.startsWith("ERR_PARSE_ARGS")) throw error;
-  console.error(message.split("\n")[0]);
-  process.exit(2);
-}
+await exitWith((args) => fuzz(readArguments(args)));
