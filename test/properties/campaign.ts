@@ -43,6 +43,7 @@ export interface Found {
 /** Carries out one seed after the other, several at a time, until one breaks a guarantee. */
 export class Campaign {
   readonly tally = new Tally();
+  readonly #runs = new Set<Run>();
   #found: Found | undefined;
 
   /** @returns the first finding, if there is one */
@@ -55,14 +56,21 @@ export class Campaign {
     while (!this.#found && Date.now() < until) {
       const { value: seed, done } = seeds.next();
       if (done) return;
-      const run = new Run(seed as number);
-      try {
-        await run.carryOut();
-        this.tally.add(run);
-      } catch (finding) {
-        if (!(finding instanceof Finding)) throw finding;
-        this.#found ??= { seed: seed as number, finding, journal: run.journal };
-      }
+      await this.#carryOut(new Run(seed as number), seed as number);
+    }
+  }
+
+  async #carryOut(run: Run, seed: number): Promise<void> {
+    this.#runs.add(run);
+    try {
+      await run.carryOut();
+      this.tally.add(run);
+    } catch (finding) {
+      if (!(finding instanceof Finding)) throw finding;
+      this.#found ??= { seed, finding, journal: run.journal };
+      for (const other of this.#runs) other.stop();
+    } finally {
+      this.#runs.delete(run);
     }
   }
 }

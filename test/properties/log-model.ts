@@ -1,7 +1,7 @@
 import type { RoomName } from "../../src/protocol.ts";
 import { offsetOf, type Position, positionOf } from "../../src/rooms/position.ts";
 import { Finding } from "../fuzz/target.ts";
-import type { History, LoggedMessage, Sent } from "./history.ts";
+import type { Entry, History, LoggedMessage, Sent } from "./history.ts";
 
 /** The limits of the server's logs, as far as they decide what a log may have dropped. */
 export interface ModelOptions {
@@ -27,8 +27,7 @@ export class LogModel {
   /** @throws {Finding} if the reports contradict each other */
   constructor(histories: readonly History[], options: ModelOptions) {
     this.#options = options;
-    for (const { entries } of histories)
-      for (const entry of entries) if (entry.what === "message") this.#add(entry.room, entry.message);
+    for (const { entries } of histories) for (const entry of entries) this.#seen(entry);
     for (const { sent } of histories) for (const request of sent) this.#acked(request);
     const messages = [...this.#logs.values()].flatMap((epochs) => [...epochs.values()].flat());
     const bytes = messages.reduce((sum, { chars = 0 }) => sum + entryBytes + 2 * chars, 0);
@@ -51,6 +50,11 @@ export class LogModel {
     return time === undefined || at - time > historyAgeMs;
   }
 
+  #seen(entry: Entry): void {
+    if (entry.what === "message") this.#add(entry.room, entry.message);
+    else if (entry.what === "verdict") this.#logOf(entry.room, positionOf(entry.verdict.offset).epoch);
+  }
+
   #acked({ token, receipt }: Sent): void {
     const { id, rooms, offsets } = receipt;
     const transient = Object.keys(offsets).length === 0;
@@ -61,13 +65,18 @@ export class LogModel {
 
   #add(room: RoomName, message: Known & { offset: string }): void {
     const { epoch, seq } = positionOf(message.offset);
-    const epochs = this.#logs.get(room) ?? new Map<string, Known[]>();
-    const log = epochs.get(epoch) ?? [];
-    this.#logs.set(room, epochs.set(epoch, log));
+    const log = this.#logOf(room, epoch);
     const known = log[seq];
     if (known && (known.id !== message.id || known.token !== message.token))
       throw new Finding(`${room} ${message.offset} is both ${known.token} and ${message.token}`);
     log[seq] ??= message;
+  }
+
+  #logOf(room: RoomName, epoch: string): Known[] {
+    const epochs = this.#logs.get(room) ?? new Map<string, Known[]>();
+    const log = epochs.get(epoch) ?? [];
+    this.#logs.set(room, epochs.set(epoch, log));
+    return log;
   }
 
   #checkRoom(room: RoomName, epochs: ReadonlyMap<string, Known[]>): void {

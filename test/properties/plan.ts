@@ -74,6 +74,9 @@ export function plan(seed: number): Plan {
       historyAgeMs: random.chance(0.85) ? longAgeMs : random.between(20, 300),
       historyMemoryMaxBytes: random.pick([1_000_000, 64_000_000]),
       sendQueueMaxBytes: random.pick([4_000, 20_000, 100_000, 1_000_000]),
+      // A stock client whose upgrade is cut stops polling, and only the heartbeat tells it that it is lost.
+      pingIntervalMs: 1_000,
+      pingTimeoutMs: 5_000,
       eventsPerSecond: 1_000_000,
       eventsBurst: 1_000_000,
       bytesPerSecond: 1_000_000_000,

@@ -11,7 +11,7 @@ import { RawPeer } from "./raw-peer.ts";
 import { Servers } from "./servers.ts";
 import { StockPeer } from "./stock-peer.ts";
 
-const longestRunMs = 30_000;
+const longestRunMs = 60_000;
 const mostLines = 80;
 
 /** What happens on the servers of one seed. */
@@ -50,6 +50,11 @@ export class Run {
       for (const member of this.#members) member.close();
       await this.#servers.close();
     }
+  }
+
+  /** Ends the run early. */
+  stop(): void {
+    this.#failed.reject(new Finding("the run was stopped"));
   }
 
   async #act(): Promise<void> {
