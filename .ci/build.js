@@ -1,9 +1,9 @@
-// Builds dist: the compiled sources, and what the page loads of lit-html. Plain JavaScript that needs no shell, for
-// `prepare` runs it wherever the package is installed from git or from a folder.
+// Builds dist: the compiled sources, the client helper for browsers, and what the page loads of lit-html. Plain
+// JavaScript that needs no shell, for `prepare` runs it wherever the package is installed from git or from a folder.
 //   --if-possible  succeeds without the development packages (`npm ci --omit=dev` runs `prepare` too)
 //   --if-stale     the same, and builds only if a source is newer than dist
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -24,6 +24,9 @@ if (!compiler || !litHtml) {
 rmSync("dist", { recursive: true, force: true });
 const { status } = spawnSync(process.execPath, [compiler], { stdio: "inherit" });
 if (status !== 0) process.exit(1);
+const { transformSync } = await import("esbuild");
+const { code } = transformSync(readFileSync("dist/client.js", "utf8"), { minify: true });
+writeFileSync("dist/client.min.js", code);
 const isServed = (path) => !/[\\/](node|development)$|\.(d\.ts|map|json|md)$/.test(path);
 cpSync(litHtml, "dist/lit-html", { recursive: true, filter: isServed });
 

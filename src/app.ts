@@ -3,8 +3,8 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import type { CommonSettings } from "./config/settings.ts";
 import { operations } from "./http/operations.ts";
 import { page } from "./http/page.ts";
-import { answerTimeMs, tcpConnections } from "./limits/numbers.ts";
-import { boundAnswerTime } from "./net/answer-time.ts";
+import { answerTimeMs, boundAnswerTime } from "./net/answer-time.ts";
+import { tcpConnectionsFor } from "./net/tcp-limit.ts";
 import { serve } from "./roomcast.ts";
 import { readCertificate } from "./tls.ts";
 
@@ -56,7 +56,7 @@ export async function build(
       : Fastify({ logger, logController, bodyLimit, http })
   ) as FastifyInstance;
   // Each connection takes one of the file descriptors of the process.
-  app.server.maxConnections = tcpConnections(maxConnections);
+  app.server.maxConnections = tcpConnectionsFor(maxConnections);
   app.addHook("onRequest", boundAnswerTime(answerTimeMs(settings.sendQueueAgeMs)));
   app.addHook("preClose", async () => {
     // Browsers keep spare connections open. Node does not count them as idle, and close() would wait a minute

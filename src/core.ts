@@ -2,17 +2,15 @@ import type { KeyLog } from "./auth/key-set.ts";
 import type { Authenticator } from "./auth/permissions.ts";
 import { tokenVerifier } from "./auth/tokens.ts";
 import type { RoomSettings } from "./config/settings.ts";
-import { disconnectReasons, refusals } from "./errors.ts";
+import { registerCore } from "./core-metrics.ts";
 import { Admission } from "./limits/admission.ts";
-import { overloadDelayMs } from "./limits/numbers.ts";
 import { RateLimiter } from "./limits/rate-limiter.ts";
 import { Attempts } from "./namespaces/attempts.ts";
 import { chat, root } from "./namespaces/builtin.ts";
 import { Dispatcher } from "./namespaces/dispatcher.ts";
 import { Handshakes } from "./namespaces/handshakes.ts";
-import type { Namespace } from "./namespaces/namespace.ts";
 import { Health } from "./ops/health.ts";
-import { type Count, Metrics, Tally } from "./ops/metrics.ts";
+import { Metrics, overloadDelayMs } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
 import type { BrokerListener } from "./rooms/broker.ts";
 import { Dedup } from "./rooms/dedup.ts";
@@ -75,14 +73,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const handshakes = new Handshakes({ attempts, rateLimiter, metrics, log });
   const shared = { attempts, handshakes, rateLimiter, metrics, log };
   const dispatchers = namespaces.map((namespace) => new Dispatcher(namespace, shared));
-  // Prometheus rates need a first sample of 0, so every label exists before its first occurrence.
-  for (const code of Object.keys(refusals)) metrics.refusals.of([code]);
-  for (const reason of Object.keys(disconnectReasons)) metrics.endings.of([reason]);
-  metrics.showCore({
-    connections: () => connectionsOf(namespaces),
-    rooms: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.roomCount]),
-    deliveries: () => namespaces.map(({ name, rooms }): Count => [[name], rooms.hub.delivered]),
-  });
+  registerCore(metrics, namespaces, logs);
   return {
     dispatchers,
     attempts,
@@ -103,15 +94,4 @@ export function closeCore({ dispatchers, metrics, log, logs }: Core): void {
   logs.close();
   metrics.close();
   log.close();
-}
-
-/** The number of connections by namespace, transport and protocol version. */
-function connectionsOf(namespaces: readonly Namespace[]): Tally {
-  const tally = new Tally();
-  for (const { name, rooms } of namespaces) {
-    for (const { transport, protocol } of rooms.hub.connections) {
-      tally.add([name, transport, String(protocol)]);
-    }
-  }
-  return tally;
 }

@@ -9,6 +9,7 @@ export const errors = {
   token_expired: "The token has expired.",
   rate_limited: "This connection sends more events than it may.",
   unknown_event: "This namespace has no such event.",
+  unavailable: "The server cannot reach its store; try again.",
   closing: "This connection has said bye and is being closed.",
   timeout: "The server took too long; the request may or may not have been carried out.",
   internal: "Something went wrong on the server; the request may or may not have been carried out.",
@@ -61,6 +62,9 @@ export function leavesNamespaceOnly(reason: string): boolean {
   const disconnect: Disconnect | undefined = disconnectReasons[reason as DisconnectReason];
   return disconnect !== undefined && disconnect.code === undefined;
 }
+
+/** The length to which texts from clients are cut in log lines and error messages, in characters. */
+export const maxQuotedChars = 128;
 
 /** The error that a client receives. */
 export interface ErrorInfo {

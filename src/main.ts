@@ -8,7 +8,7 @@ import { help } from "./config/help.ts";
 import { readSettings } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { SettingError } from "./errors.ts";
-import { longestTimerMs } from "./limits/numbers.ts";
+import { longestTimerMs } from "./limits/timer.ts";
 import { terminalLog } from "./terminal-log.ts";
 
 /** How long the app may take to close after all clients have been disconnected; then the process exits. */

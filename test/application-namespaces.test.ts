@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket } from "socket.io-client";
+import type { Decoder } from "socket.io-parser";
 import type { RoomcastOptions } from "../src/roomcast.ts";
 import { connect, next, client as startClient } from "./support/client.ts";
+import { startEngine } from "./support/engines.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { authSecret, now, token } from "./support/tokens.ts";
@@ -100,6 +102,29 @@ test("a socket in an application's namespace is disconnected when its token expi
   await Promise.all([next(game, "connect"), renewing.ask("auth", await token({ sub: "ann" }))]);
   assert.equal((await next(forgetful, "disconnect"))[0], "io server disconnect");
   assert.equal(await game.emitWithAck("move", "e4"), "ann moved to e4");
+});
+
+test("large events are parsed for an application's namespaces as long as these exist", async (t) => {
+  const { io, url } = await startEngine(t, "fast");
+  const { _opts, _nsps, _parser } = io as unknown as {
+    _opts: object;
+    _nsps: Map<string, unknown>;
+    _parser: { Decoder: typeof Decoder };
+  };
+  Object.assign(_opts, { cleanupEmptyChildNamespaces: true });
+  io.of(/^\/table-\d+$/);
+  const decoded = async () => {
+    const decoder = new _parser.Decoder();
+    const packet = new Promise<{ data: unknown[] }>((resolve) => decoder.on("decoded", resolve as never));
+    decoder.add(`2/table-7,["move","${"x".repeat(300_000)}"]`);
+    return typeof (await packet).data[1];
+  };
+  const ann = client(t, `${url}/table-7`);
+  await next(ann, "connect");
+  assert.equal(await decoded(), "string");
+  ann.disconnect();
+  await until(() => assert.equal(_nsps.has("/table-7"), false));
+  assert.equal(await decoded(), "object");
 });
 
 test("a client that sends CONNECT to an application's namespace twice at once is disconnected", async (t) => {

@@ -4,7 +4,7 @@ import { connect as openTcp } from "node:net";
 import { describe, test } from "node:test";
 import helmet from "helmet";
 import { client, connect, next } from "./support/client.ts";
-import { enterBy, openRaw, ways } from "./support/raw.ts";
+import { enterBy, openPolling, openRaw, ways } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
@@ -132,6 +132,25 @@ describe("no client crashes an application that", () => {
     app.roomcast.io.engine.off("connection", close);
     for (let n = 0; n < 2; n++) await connect(t, url);
   });
+});
+
+test("answers a POST whose close packet makes a listener of the application throw", async (t) => {
+  const errors: unknown[] = [];
+  process.setUncaughtExceptionCaptureCallback((error) => errors.push(error));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  const fault = new Error("the application's own");
+  const prepare = onRawSocket((raw) =>
+    raw.on("close", () => {
+      throw fault;
+    }),
+  );
+  const { url } = await startServer(t, {}, { prepare });
+  const session = await openPolling(url, "room=lobby");
+  await fetch(session, { method: "POST", body: "40" });
+  const body = '42["chat","hello"]\x1e1';
+  const answer = await fetch(session, { method: "POST", body, signal: AbortSignal.timeout(5_000) });
+  assert.equal(await answer.text(), "ok");
+  assert.deepEqual(errors, [fault]);
 });
 
 test("a WebSocket reset while engine middleware is pending does not crash the process", async (t) => {

@@ -119,7 +119,7 @@ describe("members that read receive all of", () => {
   ] as const) {
     test(`${count} messages of ${size} bytes emitted by an application in one turn, with --send-queue-max ${sendQueueMaxBytes}`, async (t) => {
       const { url, app, logs } = await startServer(t, { sendQueueMaxBytes });
-      const members = await membersOf(t, url, "lobby", 4);
+      const members = await membersOf(t, url, "lobby", 2);
       const text = "x".repeat(size);
       for (const n of numbers(count)) {
         app.roomcast.io.emit("res", { text, at: n } as Message);

@@ -153,6 +153,24 @@ describe("memory for partly received data is bounded across all connections:", (
     });
   }
 
+  test("counts a complete POST until its packets are handled", async (t) => {
+    const server = await startServer(t, { sendQueueMaxBytes: 200_000 });
+    const session = await openPolling(server.url, "room=lobby");
+    await fetch(session, { method: "POST", body: "40" });
+    const packets = Array.from({ length: 50 }, () => `42["chat","${"x".repeat(16_000)}"]`);
+    const answered = fetch(session, { method: "POST", body: packets.join("\x1e") });
+    // The server handles the packets only as fast as the client reads the messages that it sends to itself.
+    await until(async () => {
+      const values = await scrape(server.url);
+      assert.equal(Number(values.get("roomcast_send_queue_bytes")) > 90_000, true);
+      assert.equal(Number(values.get("roomcast_inbound_bytes")) > 790_000, true);
+    });
+    let received = "";
+    while (received.split('["res"').length <= 52) received += await (await fetch(session)).text();
+    assert.equal((await answered).status, 200);
+    assert.equal(await heldBytes(server), 0);
+  });
+
   test("process memory stays small when each fragment arrives in a separate chunk", async (t) => {
     const command = runCommand(t, ["--port", "0", "--log-level", "info"]);
     const url = await command.ready();

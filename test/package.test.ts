@@ -66,7 +66,8 @@ console.log("open " + (await app.listen({ port: 0, host: "127.0.0.1" })));
 
 const typedClient = `
 import { io, type Socket } from "socket.io-client";
-import type { ChatEvents, RootEvents, ServerEvents } from "roomcast/protocol";
+import { roomClient } from "roomcast/client";
+import type { ChatEvents, Receipt, RootEvents, ServerEvents } from "roomcast/protocol";
 import type { FastifyInstance } from "fastify";
 import type { RoomcastOptions } from "roomcast";
 
@@ -89,6 +90,9 @@ root.emit("chat", "to one", "lobby", (receipt) => {
   if (!("error" in receipt)) receipt.recipients satisfies number;
 });
 chat.emit("msg", "hello", (echo) => echo satisfies string | object);
+const client = roomClient<ChatEvents>(chat, { token: async () => "token" });
+export const receipt: Promise<Receipt> = client.chat("hello", { room: "lobby" });
+client.socket.on("sync", ({ status }) => status satisfies "new" | "complete" | "gap");
 // @ts-expect-error: the / namespace has no msg event
 root.emit("msg", "hello");
 // @ts-expect-error: a room is a string
@@ -127,6 +131,7 @@ test("installs from git and builds itself", { skip: skipGit }, (t) => {
 const served = {
   "/": 200,
   "/js/main.js": 200,
+  "/socket.io/roomcast-client.js": 200,
   "/vendor/lit-html/lit-html.js": 200,
   "/vendor/lit-html/directives/repeat.js": 200,
   "/vendor/lit-html/LICENSE": 404,
@@ -143,7 +148,8 @@ describe("the package installed into an empty folder", () => {
   after(() => rmSync(folder, { recursive: true }));
 
   before(() => {
-    run(repository, "npm", "pack", "--silent", "--pack-destination", folder);
+    // run.ts has built dist, which other tests use meanwhile.
+    run(repository, "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", folder);
     const [tarball = ""] = readdirSync(folder);
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     installed = run(folder, "npm", "install", "--prefer-offline", `./${tarball}`);

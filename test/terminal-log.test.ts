@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { terminalLog } from "../src/terminal-log.ts";
-import { Command } from "./support/command.ts";
+import { Command, main } from "./support/command.ts";
 import { skipWithout } from "./support/programs.ts";
 
 function written(fields: object, hasColors = false): string {
@@ -44,8 +43,7 @@ test("colours the level and the message if the terminal supports colours", () =>
 });
 
 test("the command logs in a readable format on a terminal", { skip: skipWithout("script") }, async (t) => {
-  const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-  const command = `"${process.execPath}" --import tsx "${main}" --port 0`;
+  const command = `"${process.execPath}" "${main}" --port 0`;
   const env = { ...process.env, NO_COLOR: "1" };
   const terminal = new Command(spawn("script", ["-qec", command, "/dev/null"], { env }));
   t.after(() => terminal.process.kill());

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Namespace } from "socket.io";
 import type { Socket } from "socket.io-client";
-import type { Acked, ChatEvents, Failure, Joined, Receipt, ServerEvents } from "../src/protocol.ts";
+import { type Requests, roomClient } from "../src/client.ts";
+import type { Acked, ChatEvents, Failure, Joined, Message, Receipt, ServerEvents } from "../src/protocol.ts";
 import { client, next } from "./support/client.ts";
 import { startServer } from "./support/server.ts";
 
@@ -57,4 +58,21 @@ test("emitWithAck returns the type of each event's reply", async (t) => {
   const refused = await socket.emitWithAck("join", 7);
   assert.equal("error" in refused && refused.error.code, "bad_payload");
   assert.equal("error" in joined, false);
+});
+
+test("the client helper has the arguments and the reply of each event", async (t) => {
+  const { url } = await startServer(t);
+  const wrapped = roomClient<ChatEvents>(client(t, `${url}/chat`));
+  wrapped.socket.on("res", (message) => typed<Same<typeof message, Message>>());
+  const joined = await wrapped.join("lobby", { last: 10 });
+  typed<Same<typeof joined, Joined>>();
+  const receipt = await wrapped.publish("lobby", { x: 1 }, { id: "mine" });
+  typed<Same<typeof receipt, Receipt>>();
+  typed<Same<Parameters<Requests<ChatEvents>["bye"]>, []>>();
+  assert.equal(await wrapped.msg("hello"), "recv hello");
+  // @ts-expect-error A room is a string.
+  await assert.rejects(wrapped.join(7), { code: "bad_payload" });
+  // @ts-expect-error The namespace / has no such event.
+  const { msg } = roomClient(client(t, url, { autoConnect: false }));
+  assert.ok(msg);
 });

@@ -1,47 +1,79 @@
-import { everything } from "./timelines.js";
-
-const takesRoom = ["join", "leave"];
-const takesText = ["notice", "msg"];
-const takesToken = ["auth"];
-
-/** The commands of a namespace. */
-export const commandsOf = (namespace) => [
-  ...takesRoom,
-  "notice",
-  ...(namespace === "/chat" ? ["msg"] : []),
-  ...takesToken,
-  "bye",
-];
+import { everything, roomOf, userOf } from "./views.js";
 
 /**
- * The event that a line of the composer stands for, as in the demo: a command, or a chat to the room in view
- * (to all of one's rooms in the timeline of everything).
+ * The commands of the composer.
  *
- * @returns {{ event: string, args: string[] }}
+ * @type {Record<string, { takes: "room" | "user" | "text" | "token" | "nothing", usage: string, help: string }>}
+ */
+export const commands = {
+  join: { takes: "room", usage: "/join room", help: "enter a room" },
+  leave: { takes: "room", usage: "/leave [room]", help: "leave a room, or this one" },
+  tell: { takes: "user", usage: "/tell user text", help: "send a text to one user" },
+  notice: { takes: "text", usage: "/notice text", help: "send a text that only comes back to you" },
+  msg: { takes: "text", usage: "/msg text", help: "send a text that is acked, but goes to no room" },
+  auth: { takes: "token", usage: "/auth token", help: "present a new token" },
+  bye: { takes: "nothing", usage: "/bye", help: "leave all rooms and disconnect" },
+  help: { takes: "nothing", usage: "/help", help: "show these commands" },
+};
+
+/** The names of the commands that a namespace accepts. */
+export const commandsOf = (namespace) =>
+  Object.keys(commands).filter((name) => name !== "msg" || namespace === "/chat");
+
+/**
+ * Reads a text from the composer: a command, or something to say in the view.
+ *
+ * @returns {{ event: string, args: unknown[] } | { help: true } | { complaint: string }}
  */
 export function parse(text, { namespace, view }) {
-  const [, command = "", rest = ""] = text.match(/^(\S+)(?:\s(.*))?$/su) ?? [];
-  if (commandsOf(namespace).includes(command)) {
-    if ([...takesRoom, ...takesToken].includes(command)) return { event: command, args: [rest.trim()] };
-    if (takesText.includes(command)) return { event: command, args: [rest] };
-    if (!rest) return { event: command, args: [] };
-  }
-  return { event: "chat", args: view === everything ? [text] : [text, view] };
+  if (!text.startsWith("/") || text.startsWith("//")) return say(text.replace(/^\/\//, "/"), view);
+  const [, name, rest] = text.match(/^\/(\S*)\s*(.*)$/su);
+  if (name === "msg" && namespace !== "/chat")
+    return { complaint: "/msg works in the namespace /chat only." };
+  if (name === "help") return { help: true };
+  if (Object.hasOwn(commands, name)) return readers[commands[name].takes](name, rest, view);
+  return { complaint: `There is no command /${name}. See /help, or write //${name} to say it.` };
 }
 
-/**
- * What the Tab key would make of an unfinished line.
- *
- * @returns {string | undefined} the whole line, or nothing where there is nothing to complete
- */
-export function complete(text, { namespace, rooms }) {
-  if (!text) return undefined;
-  const lines = commandsOf(namespace).flatMap((command) =>
-    takesRoom.includes(command) && text.startsWith(`${command} `)
-      ? rooms.map((room) => `${command} ${room}`)
-      : command === "bye"
-        ? command
-        : `${command} `,
-  );
-  return lines.find((line) => line.startsWith(text) && line !== text);
+function say(text, view) {
+  const user = userOf(view);
+  if (user !== undefined) return { event: "tell", args: [user, text] };
+  return { event: "chat", args: view === everything ? [text] : [text, roomOf(view)] };
 }
+
+const usage = (name) => ({ complaint: `Write it like this: ${commands[name].usage}` });
+
+const readers = {
+  room: (name, rest, view) => {
+    const room = rest.trim() || (name === "leave" ? roomOf(view) : undefined);
+    return room ? { event: name, args: [room] } : usage(name);
+  },
+  user: (name, rest) => {
+    const [, quoted, plain, text] = rest.match(/^(?:"([^"]+)"|(\S+))\s+(.+)$/su) ?? [];
+    return text ? { event: name, args: [quoted ?? plain, text] } : usage(name);
+  },
+  text: (name, rest) => (rest ? { event: name, args: [rest] } : usage(name)),
+  token: (name, rest) => (rest.trim() ? { event: name, args: [rest.trim()] } : usage(name)),
+  nothing: (name, rest) => (rest.trim() ? usage(name) : { event: name, args: [] }),
+};
+
+/**
+ * What the Tab key makes of an unfinished command.
+ *
+ * @returns {string | undefined} the whole text, or undefined if there is nothing to complete
+ */
+export function complete(text, { namespace, rooms, users }) {
+  if (!text.startsWith("/")) return undefined;
+  const values = { room: rooms.map((room) => [room, room]), user: users.map((user) => [user, quoted(user)]) };
+  const choices = commandsOf(namespace).flatMap((name) => {
+    const { takes } = commands[name];
+    const start = takes === "nothing" ? `/${name}` : `/${name} `;
+    if (!text.startsWith(start)) return [[start, start]];
+    return (values[takes] ?? []).map(([value, whole]) => [start + value, start + whole]);
+  });
+  const isMeant = ([typed, whole]) => whole !== text && (typed.startsWith(text) || whole.startsWith(text));
+  return choices.find(isMeant)?.[1];
+}
+
+/** A user's name as an argument; a name with spaces needs quotes. */
+const quoted = (user) => (/\s/.test(user) ? `"${user}" ` : `${user} `);

@@ -1,12 +1,18 @@
 /* global io */
+import { acked } from "./acks.js";
+import { presence, received, receivedDirect, synced, welcomed } from "./incoming.js";
+import { pageSize } from "./room.js";
 import { longestScript } from "./script.js";
-import { answered, authorized, comeIn, expired, greeted, heard, moved, remark, saidBye } from "./state.js";
+import { answered, prepareConnect, remark, saidBye, showKnownRoom } from "./state.js";
 import { advice, ending, sentence } from "./words.js";
 
 const longestAckMs = 10_000;
 
+/** Events that the page sends by itself. They are on the wire, but not in the script. */
+const automatic = ["watch", "history"];
+
 /**
- * The socket of the page. What it hears goes into the state.
+ * The socket of the page. It applies what it receives to the state.
  *
  * @param {ReturnType<import("./state.js").createState>} state
  * @param {() => void} changed called after the state has changed
@@ -14,13 +20,13 @@ const longestAckMs = 10_000;
 export function createConnection(state, changed) {
   let socket;
 
-  /** Connects as the entry says; whatever was connected before is let go. */
+  /** Connects with the values of the form. The previous connection ends. */
   function connect() {
-    comeIn(state);
+    prepareConnect(state);
     const old = socket;
     socket = io(state.namespace, {
       forceNew: true,
-      // Asked for anew at each attempt: who comes back is in the rooms it was in, under the name it had.
+      // Called at each attempt: a reconnect asks for the rooms it was in, under the same name.
       auth: (give) => give(handshake()),
     });
     old?.disconnect();
@@ -32,9 +38,13 @@ export function createConnection(state, changed) {
     userId: state.userId || state.entry.userId || undefined,
     room: state.wanted,
     token: state.token || undefined,
+    since: Object.fromEntries(
+      [...state.rooms].flatMap(([name, { cursor }]) => (cursor ? [[name, cursor]] : [])),
+    ),
+    last: pageSize,
   });
 
-  /** Ends the connection until one connects by hand. */
+  /** Ends the connection until the user connects again. */
   function disconnect() {
     socket.disconnect();
     if (state.status !== "offline") setStatus("offline", ending("io client disconnect"));
@@ -43,17 +53,31 @@ export function createConnection(state, changed) {
   /**
    * Sends an event.
    *
-   * @throws {Error} in words, if the server refused it or no ack came
+   * @returns {Promise<unknown>} the ack
+   * @throws {Error} with a sentence, if the server refused the event or no ack came
    */
   async function send(event, ...args) {
-    // A token belongs into no script, which has one from whoever runs it.
-    if (event !== "auth") state.sent = [...state.sent, { event, args }].slice(-longestScript);
+    // Whoever runs the script has a token of their own.
+    if (event !== "auth" && !automatic.includes(event)) record(event, args);
     const { ack, lost } = await new Promise((resolve) => emit(event, args, resolve));
     if (lost) throw new Error("The server did not answer. Your message may not have arrived.");
     if (ack?.error) throw new Error(ack.error.message);
+    return ack;
   }
 
-  /** Emits, and keeps on the wire what came of it. The ack takes effect in its place among what is heard. */
+  /** Sends an event without asking for an ack. */
+  function sendOnly(event, ...args) {
+    socket.emit(event, ...args);
+    state.wire.add("out", event, args);
+    if (event !== "auth") record(event, args);
+    changed();
+  }
+
+  function record(event, args) {
+    state.sent = [...state.sent, { event, args }].slice(-longestScript);
+  }
+
+  /** Emits an event. Its ack takes effect in order with the other events. */
   function emit(event, args, done = () => {}) {
     const entry = state.wire.add("out", event, args);
     const start = performance.now();
@@ -62,9 +86,8 @@ export function createConnection(state, changed) {
       else {
         entry.ack = ack;
         entry.latencyMs = state.roundTripMs = performance.now() - start;
-        if (!ack?.error && (event === "join" || event === "leave")) moved(state, ack);
-        if (!ack?.error && event === "msg") answered(state, [ack]);
-        if (!ack?.error && event === "auth") authorized(state, args[0], ack);
+        if (!ack?.error) acked(state, event, args, ack);
+        if (!ack?.error && event === "join") emit("watch", [ack.room]);
       }
       changed();
       done(entry);
@@ -81,51 +104,76 @@ export function createConnection(state, changed) {
 
     on(mine, "connect", () => {
       state.socketId = mine.id;
+      on(mine, mine.id, (message) => receivedDirect(state, message));
       setStatus("connected");
     });
     on(mine, "connect_error", ({ message, data }) => {
       if (mine.active) setStatus("reconnecting");
-      else goOut("refused", message, data?.code);
+      else stayOffline("refused", message, data?.code);
     });
     on(mine, "disconnect", (reason) => {
-      const dismissed = reason === "io server disconnect";
-      const code = dismissed && state.expired && !saidBye(state) ? "token_expired" : undefined;
-      const why = ending(code ?? reason);
-      remark(state, [why]);
-      if (dismissed && !code) state.rooms = new Map();
-      if (mine.active) setStatus("reconnecting");
-      else goOut("offline", why, code);
+      mine.off(state.socketId);
+      ended(reason, mine.active);
     });
-    on(mine, "error", ({ event, error }) => {
-      if (event === "auth" && error.code === "token_expired") expired(state);
-    });
-    on(mine.io, "reconnect_attempt", (attempt) => {
+    listenToTransport(mine.io, on);
+    mine.onAny((event, ...args) => mine === socket && state.wire.add("in", event, args));
+    listenToEvents(mine, on);
+  }
+
+  function listenToTransport(manager, on) {
+    on(manager, "reconnect_attempt", (attempt) => {
       state.attempt = attempt;
     });
-    on(mine.io, "open", () => {
-      const { engine } = mine.io;
+    on(manager, "open", () => {
+      const { engine } = manager;
       state.transport = engine.transport.name;
       on(engine, "upgrade", ({ name }) => {
         state.transport = `${name}, upgraded`;
       });
     });
-    mine.onAny((event, ...args) => mine === socket && state.wire.add("in", event, args));
+  }
+
+  function listenToEvents(mine, on) {
     on(mine, "res", (message) => {
-      if (message.room !== null) return heard(state, message);
-      greeted(state, message);
-      // Joining again says nothing to the room, and is acked with its number of members.
-      for (const room of message.rooms) emit("join", [room]);
+      if (message.room !== null) return received(state, message);
+      if (message.type !== "connected") return receivedDirect(state, message);
+      welcomed(state, message);
+      for (const room of message.rooms) emit("watch", [room]);
     });
+    on(mine, "sync", (verdict) => synced(state, verdict));
+    on(mine, "presence", (change) => presence(state, change));
     on(mine, "reply", (text) => answered(state, [text]));
     on(mine, "bye", (context) =>
       answered(state, ["The last thing you said: ", ...(context ? sentence(context) : ["nothing"])]),
     );
+    on(mine, "error", ({ event, error }) => {
+      if (event === "auth" && error.code === "token_expired") return expired();
+      state.complaint = error.message;
+    });
   }
 
-  /** One is out until one connects by hand: says why, and what to do where a token would mend it. */
-  function goOut(status, why, code) {
+  /** The token has expired; the server waits a while for a new one. */
+  function expired() {
+    state.expired = true;
+    state.complaint = "Token expired: send /auth and a new one.";
+    remark(state, ["Your token has expired"]);
+  }
+
+  function ended(reason, comesBack) {
+    const dismissed = reason === "io server disconnect";
+    const code = dismissed && state.expired && !saidBye(state) ? "token_expired" : undefined;
+    const why = ending(code ?? (dismissed && saidBye(state) ? "bye" : reason));
+    remark(state, [why]);
+    if (dismissed && !code) state.rooms = new Map();
+    if (comesBack) setStatus("reconnecting");
+    else stayOffline("offline", why, code);
+  }
+
+  /** The page is disconnected until the user connects again: says why, and what to do if a token would help. */
+  function stayOffline(status, why, code) {
     const todo = advice(code, state.token !== "");
     if (todo) state.focus = "token";
+    showKnownRoom(state);
     setStatus(status, todo ? `${why} ${todo}` : why);
   }
 
@@ -135,5 +183,5 @@ export function createConnection(state, changed) {
     changed();
   }
 
-  return { connect, disconnect, send };
+  return { connect, disconnect, send, sendOnly };
 }

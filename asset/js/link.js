@@ -1,28 +1,34 @@
-/** @typedef {{ userId: string, room: string, namespace: "/" | "/chat" }} Entry who comes in, and where */
+/** @typedef {{ userId: string, room: string, namespace: "/" | "/chat" }} Entry the values of the start form */
 
-const guests = ["ann", "bob", "cleo", "dan", "eve", "finn"];
+const names = ["ann", "bob", "cleo", "dan", "eve", "finn"];
 
-/** A name for somebody who is not this one: the next in the alphabet. */
-export const guest = (userId) => guests[(guests.indexOf(userId.split("-")[0]) + 1) % guests.length];
+/** The name of another user than this one: the next in the alphabet. */
+export const nextName = (userId) => names[(names.indexOf(userId.split("-")[0]) + 1) % names.length];
 
-/** A name for a first visit, unlikely to be taken. */
-export const newcomer = () =>
-  `${guests[Math.floor(Math.random() * guests.length)]}-${Math.floor(Math.random() * 900 + 100)}`;
+/** A name for a first visit that is unlikely to be taken. */
+export const newName = () =>
+  `${names[Math.floor(Math.random() * names.length)]}-${Math.floor(Math.random() * 900 + 100)}`;
 
 /**
- * What an address like `/?room=lobby&userId=ann&namespace=/chat` fills in.
+ * Reads an address: `/?room=lobby&userId=ann&namespace=/chat` fills in the form and connects, `/?invite=lobby`
+ * fills in the room and lets the visitor choose a name.
  *
- * @returns {{ entry: Entry, connects: boolean }} `connects` if it says where to go
+ * @returns {{ entry: Entry, connects: boolean }}
  */
 export function readLink(search) {
   const params = new URLSearchParams(search);
   const entry = {
-    userId: params.get("userId") ?? newcomer(),
-    room: params.get("room") ?? "lobby",
+    userId: params.get("userId") ?? newName(),
+    room: params.get("room") ?? params.get("invite") ?? "lobby",
     namespace: params.get("namespace") === "/chat" ? "/chat" : "/",
   };
   return { entry, connects: params.has("room") || params.has("userId") };
 }
 
-/** The address that fills in an entry. */
-export const linkTo = (entry) => `/?${new URLSearchParams(entry)}`.replaceAll("%2F", "/");
+/** The address that connects with an entry. */
+export const linkTo = ({ userId, room, namespace }) => link({ userId, room, namespace });
+
+/** The address that invites others to a room. */
+export const invitation = (room, namespace) => link({ invite: room, namespace });
+
+const link = (params) => `/?${new URLSearchParams(params)}`.replaceAll("%2F", "/");

@@ -1,60 +1,23 @@
 import { render } from "/vendor/lit-html/lit-html.js";
-import { copy } from "./clipboard.js";
+import { createActions } from "./actions.js";
 import { createConnection } from "./connection.js";
-import { linkTo, readLink } from "./link.js";
-import { createState, forget, look } from "./state.js";
+import { readLink } from "./link.js";
+import { restore, save } from "./session.js";
+import { createState, unreadIn } from "./state.js";
 import { focusLine } from "./view/composer.js";
 import { focusToken } from "./view/entrance.js";
 import { page } from "./view/page.js";
-
-const saidForMs = 2_500;
+import { everything, titleOf } from "./views.js";
 
 const { entry, connects } = readLink(location.search);
 const state = createState(entry);
+state.membersOpen = matchMedia("(min-width: 68rem)").matches;
 const connection = createConnection(state, redraw);
+const actions = createActions(state, connection, redraw);
 let scheduled = false;
-let drawn = state.status;
+let drawn = { status: state.status, view: state.view };
 
-/** What a person can do, for the views to call. */
-const actions = {
-  redraw,
-  /** Changes the state and draws it. */
-  update(how) {
-    how(state);
-    redraw();
-  },
-  enter(entry, token) {
-    Object.assign(state, { entry, token });
-    history.replaceState(null, "", linkTo(entry));
-    connection.connect();
-  },
-  disconnect: () => connection.disconnect(),
-  look: (room) => actions.update(() => look(state, room)),
-  /** Sends an event; a room that was joined comes into view, and what went wrong is said. @returns whether it went well */
-  async send(event, ...args) {
-    state.complaint = "";
-    try {
-      await connection.send(event, ...args);
-      if (event === "join") look(state, args[0]);
-    } catch (error) {
-      state.complaint = error.message;
-    }
-    redraw();
-    return state.complaint === "";
-  },
-  leave: (room) =>
-    state.status === "connected" ? actions.send("leave", room) : actions.update(() => forget(state, room)),
-  async copy(text, what) {
-    state.said = await copy(text).then(
-      () => `Copied ${what}`,
-      () => "Could not copy to the clipboard",
-    );
-    redraw();
-    setTimeout(() => actions.update(() => (state.said = "")), saidForMs);
-  },
-};
-
-/** Draws the state once per frame, however often it changed. A page out of sight draws four times a second. */
+/** Draws the state once per frame, however often it changed. A hidden page draws four times a second. */
 function redraw() {
   if (scheduled) return;
   scheduled = true;
@@ -64,17 +27,29 @@ function redraw() {
 
 function draw() {
   scheduled = false;
-  const unread = [...state.rooms.values()].reduce((sum, room) => sum + room.unread, 0);
-  document.title = `${unread ? `(${unread}) ` : ""}${state.view ?? "roomcast"}`;
+  const { status, view } = state;
+  const unread = unreadIn(state);
+  document.title = `${unread ? `(${unread}) ` : ""}${view === everything ? "roomcast" : titleOf(view)}`;
   render(page(state, actions), document.body);
-  if (drawn !== "connected" && state.status === "connected") focusLine();
+  if (drawn.view !== view) showChosen();
+  if (drawn.status !== "connected" && status === "connected") focusLine();
+  if (state.focus === "line") focusLine({ always: true });
   if (state.focus === "token") focusToken();
   state.focus = undefined;
-  drawn = state.status;
+  drawn = { status, view };
+  save(state);
 }
 
-// A frame that was asked for before the page went out of sight does not come.
+/** Scrolls the chosen room into view in the list of rooms. */
+function showChosen() {
+  document.querySelector(".room[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+// A frame that was requested before the page was hidden never comes.
 document.addEventListener("visibilitychange", draw);
 
-if (connects) connection.connect();
+if (connects) {
+  restore(state);
+  connection.connect();
+}
 draw();

@@ -1,15 +1,15 @@
 import { literal } from "./wire.js";
 
-/** How many events a script repeats; a longer story loses its beginning. */
+/** The most events that a script repeats. A longer session loses its beginning. */
 export const longestScript = 200;
 
 /**
- * A complete Node script that does what a window has done: connects as it did, and sends what it sent.
+ * A complete Node script that connects as a window did, and sends what it sent.
  *
  * @param {string} address of the server, with the namespace
  * @param {{ userId: string, room: string[] }} auth
  * @param {{ event: string, args: unknown[] }[]} sent
- * @param {boolean} asksForToken of whoever runs it
+ * @param {boolean} asksForToken whether it reads a token from its environment
  */
 export const script = (
   address,

@@ -1,26 +1,29 @@
-import { everything, line, Timelines } from "./timelines.js";
+import { Room } from "./room.js";
+import { line, Timelines } from "./timelines.js";
+import { everything, roomOf, roomView, userOf, userView } from "./views.js";
 import { Wire } from "./wire.js";
-import { effect, list, moment, sentence } from "./words.js";
 
 /**
- * What the page knows, and how it changes. Nothing here touches the document or the network.
+ * What the page knows. Nothing here touches the document or the network.
  *
  * @param {import("./link.js").Entry} entry
  */
 export function createState(entry) {
   return {
-    /** Who comes in, and where; what the entrance shows. */
+    /** The values of the start form. */
     entry,
-    /** What the handshake shows where the server asks for it; kept nowhere but here. */
+    /** The token of the handshake; kept nowhere but here. */
     token: "",
-    /** The token has expired since it was shown. */
+    /** Whether the token has expired since it was sent. */
     expired: false,
-    /** What gets the keyboard when it is next drawn. @type {"token" | undefined} */
+    /** The field that gets the focus when it is next drawn. @type {"token" | "line" | undefined} */
     focus: undefined,
-    /** The entry one came in by last. @type {import("./link.js").Entry | undefined} */
+    /** The entry of the last connect by hand. @type {import("./link.js").Entry | undefined} */
     entered: undefined,
-    /** Whether the next greeting is the first since one came in by the entrance. */
+    /** Whether the next greeting is the first since a connect by hand. */
     arriving: false,
+    /** Whether the rooms come from before a reload. */
+    restored: false,
     /** @type {"new" | "connecting" | "connected" | "reconnecting" | "offline" | "refused"} */
     status: "new",
     /** In words: why the connection ended or was refused. */
@@ -29,117 +32,102 @@ export function createState(entry) {
     transport: "",
     socketId: "",
     namespace: entry.namespace,
-    /** The name the server knows this connection by. */
+    /** The name by which the server knows this connection. */
     userId: "",
     /** Time to the last ack, in milliseconds. */
     roundTripMs: undefined,
-    /** Those one is in, or was in when the connection was lost. @type {Map<string, { members?: number, unread: number }>} */
+    /** The rooms of this connection, or of the last one. @type {Map<string, Room>} */
     rooms: new Map(),
-    /** What the next handshake asks for. @type {string[]} */
+    /** The rooms that the next handshake asks for. @type {string[]} */
     wanted: [],
-    /** Rooms one has come back into, where hearing oneself join would be no news. @type {Set<string>} */
+    /** Rooms whose own "joined" is no news, because the connection was in them before. @type {Set<string>} */
     returning: new Set(),
-    /** The room in view, or everything. */
+    /** What the page catches up with after a reconnect; undefined if nothing. */
+    recovery: undefined,
+    /** Direct conversations, by the other user. @type {Map<string, { unread: number }>} */
+    conversations: new Map(),
     view: everything,
+    /** Unsent texts, by view. @type {Map<string, string>} */
+    drafts: new Map(),
     timelines: new Timelines(),
     wire: new Wire(),
     wireOpen: false,
-    /** For the script: the rooms the story began in, and what was sent since. */
+    membersOpen: false,
+    menuOpen: false,
+    roomFilter: "",
+    /** Whether the user is being asked about sending to all rooms. */
+    confirming: false,
+    /** For the script: the rooms in which the session began, and what was sent since. */
     began: [],
     /** @type {{ event: string, args: unknown[] }[]} */
     sent: [],
-    /** What went wrong with the last thing one did, in words. */
+    /** In words: why the last action failed. */
     complaint: "",
-    /** What was done that cannot be seen otherwise: "Copied". */
+    /** Confirms an action that has no other visible effect: "Copied". */
     said: "",
   };
 }
 
-/** Somebody comes in by the entrance; who comes again, by the same name to the same namespace, finds all as it was. */
-export function comeIn(state) {
-  const { entry, entered } = state;
+/** Prepares a connect by hand. The same user in the same namespace finds everything as it was. */
+export function prepareConnect(state) {
+  const { entry, entered, restored } = state;
   const again = entered?.userId === entry.userId && entered.namespace === entry.namespace;
-  if (!again) {
-    Object.assign(state, {
-      userId: "",
-      rooms: new Map(),
-      timelines: new Timelines(),
-      view: everything,
-      sent: [],
-    });
-  }
+  if (!again) reset(state);
   if (saidBye(state)) state.sent = [];
-  const wanted = [...new Set([...state.rooms.keys(), ...(entry.room ? [entry.room] : [])])];
+  const asked = entry.room && !restored ? [entry.room] : [];
   Object.assign(state, {
-    entered: entry,
+    entered: { ...entry },
     namespace: entry.namespace,
-    wanted,
-    arriving: true,
+    wanted: [...new Set([...state.rooms.keys(), ...asked])],
+    // Shown at once, so that nothing moves when the server has let the page in.
+    view: asked.length > 0 ? roomView(entry.room) : state.view,
+    arriving: !restored,
+    restored: false,
     attempt: 0,
     expired: false,
     complaint: "",
   });
 }
 
-/** Whether bye is the last thing one has sent. */
+function reset(state) {
+  Object.assign(state, {
+    userId: "",
+    rooms: new Map(),
+    conversations: new Map(),
+    drafts: new Map(),
+    timelines: new Timelines(),
+    view: everything,
+    sent: [],
+  });
+}
+
+/** Whether `bye` is the last event that was sent. */
 export const saidBye = ({ sent }) => sent.at(-1)?.event === "bye";
 
-/** The token has expired; the server waits a while for a new one. */
-export function expired(state) {
-  state.expired = true;
-  state.complaint = "Token expired: send auth and a new one.";
-  remark(state, ["Your token has expired"]);
+/** Shows a view and marks it as read. */
+export function show(state, view) {
+  Object.assign(state, { view, confirming: false, complaint: "" });
+  const seen = (other) => view === everything || view === other;
+  for (const [name, room] of state.rooms) if (seen(roomView(name))) room.unread = 0;
+  for (const [name, conversation] of state.conversations) if (seen(userView(name))) conversation.unread = 0;
 }
 
-/** The server has taken a new token, which may allow fewer rooms. */
-export function authorized(state, token, { expiresAt, rooms }) {
-  Object.assign(state, { token, expired: false, complaint: "" });
-  for (const room of [...state.rooms.keys()]) if (!rooms.includes(room)) forget(state, room);
-  answered(state, [
-    `The new token ${expiresAt === null ? "does not expire" : `is valid until ${moment(expiresAt)}`}`,
-  ]);
+/** Opens a direct conversation, without showing it. */
+export function openConversation(state, userId) {
+  if (!state.conversations.has(userId)) state.conversations.set(userId, { unread: 0 });
+  return state.conversations.get(userId);
 }
 
-/** The server greets the connection. */
-export function greeted(state, message) {
-  const { entry, rooms: before, arriving } = state;
-  // By a new token one may be somebody else.
-  const back = state.userId === message.userId;
-  state.userId = message.userId;
-  state.arriving = false;
-  state.returning = new Set(message.rooms.filter((room) => before.has(room)));
-  setRooms(state, message.rooms);
-  if (state.sent.length === 0) state.began = message.rooms;
-  if (arriving && state.rooms.has(entry.room)) look(state, entry.room);
-  const again = state.returning.size ? [", in ", ...list([...state.returning]), " again"] : [];
-  remark(state, back ? ["Back", ...again] : sentence(message));
+/** Closes a direct conversation. */
+export function closeConversation(state, userId) {
+  state.conversations.delete(userId);
+  state.timelines.drop(userView(userId));
+  if (userOf(state.view) === userId) show(state, everything);
 }
 
-/** A message came through a room. */
-export function heard(state, message) {
-  const { id, userId, room, at } = message;
-  const own = userId === state.userId;
-  const what = effect(message);
-  const known = state.rooms.get(room);
-  if (known?.members !== undefined && what) known.members += what === "joined" ? 1 : -1;
-  if (own && what === "joined" && state.returning.delete(room)) return;
-  const kind = message.state === "normal" ? "said" : "quiet";
-  const seen = state.view === room || state.view === everything;
-  if (known && kind === "said" && !own && !seen) known.unread++;
-  state.timelines.hear(line({ id, kind, own, userId, text: sentence(message), at, rooms: [room] }));
-}
-
-/** The ack of `join` or `leave` tells which rooms one is in, and how many are in this one. */
-export function moved(state, { room, rooms, members }) {
-  if (state.rooms.has(room) && !rooms.includes(room)) forget(state, room);
-  setRooms(state, rooms);
-  const joined = state.rooms.get(room);
-  if (joined) joined.members = members;
-}
-
-/** One is not in this room any more, nor asks for it when one comes back. */
-export function forget(state, room) {
-  state.timelines.drop(room);
+/** The page is no longer in this room, and does not ask for it when it reconnects. */
+export function removeRoom(state, room) {
+  state.timelines.drop(roomView(room));
   setRooms(
     state,
     [...state.rooms.keys()].filter((name) => name !== room),
@@ -147,24 +135,29 @@ export function forget(state, room) {
   state.timelines.add(line({ kind: "quiet", text: ["You left ", { name: room }] }), everything);
 }
 
-/** Puts a room, or everything, into view. */
-export function look(state, room) {
-  state.view = room;
-  for (const [name, known] of state.rooms) if (room === everything || name === room) known.unread = 0;
+/** Sets the rooms of the connection; those that it was in before keep what is known about them. */
+export function setRooms(state, names) {
+  state.wanted = names;
+  state.rooms = new Map(names.map((name) => [name, state.rooms.get(name) ?? new Room()]));
+  showKnownRoom(state);
 }
 
-/** A quiet line of the page's own, in every timeline. @param {import("./words.js").Sentence} text */
+/** Shows everything if the chosen room is none of the connection's rooms. */
+export function showKnownRoom(state) {
+  const room = roomOf(state.view);
+  if (room !== undefined && !state.rooms.has(room)) show(state, everything);
+}
+
+/** Adds a quiet line of the page's own to every timeline. @param {import("./words.js").Sentence} text */
 export function remark(state, text) {
-  state.timelines.add(line({ kind: "quiet", text }), everything, ...state.rooms.keys());
+  state.timelines.add(line({ kind: "quiet", text }), everything, ...[...state.rooms.keys()].map(roomView));
 }
 
-/** An answer to oneself, where one is looking and in the timeline of everything. */
+/** Adds an answer for the user alone to the timeline in view and to "Everything". */
 export function answered(state, text) {
   state.timelines.add(line({ kind: "quiet", text }), ...new Set([everything, state.view]));
 }
 
-function setRooms(state, names) {
-  state.wanted = names;
-  state.rooms = new Map(names.map((name) => [name, state.rooms.get(name) ?? { unread: 0 }]));
-  if (state.view !== everything && !state.rooms.has(state.view)) state.view = everything;
-}
+/** The number of unread messages in all rooms and conversations. */
+export const unreadIn = ({ rooms, conversations }) =>
+  [...rooms.values(), ...conversations.values()].reduce((sum, { unread }) => sum + unread, 0);

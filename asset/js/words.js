@@ -1,29 +1,24 @@
 /** Messages, times and sizes as a person reads them. */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-
-export const time = (at) => clock.format(at);
-
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** A time, with its day where that is not today. */
+export const time = (at) => clock.format(at);
+export const shortTime = (at) => minute.format(at);
+export const fullTime = (at) => calendar.format(at);
+
+/** A time, with its day unless that is today. */
 export const moment = (at) =>
   new Date(at).toDateString() === new Date().toDateString() ? time(at) : calendar.format(at);
 
-/** "1 member", "3 members", nothing while it is not known. */
-export const members = (count) => (count === undefined ? "" : `${count} member${count === 1 ? "" : "s"}`);
+/** "1 member", "3 members". */
+export const counted = (count, noun) => `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;
 
 export const size = (bytes) => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
 
-/** What a message tells of its room's members: one "joined", one "left", or nothing. */
-export function effect({ state, text, userId, room }) {
-  if (state === "notice") return "left";
-  if (state === "state") return text === `<= ${userId} join ${room}` ? "joined" : "left";
-  return undefined;
-}
-
 /**
- * A sentence in parts: plain strings, and the names in it, whose direction of writing must not touch the rest.
+ * A sentence in parts: plain strings, and names, whose direction of writing must not affect the rest.
  *
  * @typedef {(string | { name: string })[]} Sentence
  */
@@ -31,22 +26,34 @@ export function effect({ state, text, userId, room }) {
 /** Names with commas between them. @returns {Sentence} */
 export const list = (names) => names.flatMap((name, index) => [...(index ? [", "] : []), { name }]);
 
-/** A message as a line of the timeline. What was said stands without the arrow it travels with. @returns {Sentence} */
-export function sentence(message) {
-  const { state, text, userId, room, rooms } = message;
-  const who = { name: userId };
-  if (state === "normal") return [text.replace(/^<= /, "")];
-  if (text === "connected!")
-    return ["Connected as ", who, ...(rooms.length ? [", in ", ...list(rooms)] : [])];
-  if (text === "disconnected!") return [who, " disconnected"];
-  if (effect(message) === "joined") return [who, " joined ", { name: room }];
-  return text === `<= ${userId} leaved` ? [who, " said bye"] : [who, " left ", { name: room }];
+const sentences = {
+  // On the wire, the text of a chat starts with "<= ".
+  chat: ({ text }) => [text.slice(3)],
+  connected: ({ userId, rooms }) => [
+    "Connected as ",
+    { name: userId },
+    ...(rooms.length ? [", in ", ...list(rooms)] : []),
+  ],
+  join: ({ userId, room }) => [{ name: userId }, " joined ", { name: room }],
+  leave: ({ userId, room }) => [{ name: userId }, " left ", { name: room }],
+  bye: ({ userId }) => [{ name: userId }, " said bye"],
+  disconnected: ({ userId }) => [{ name: userId }, " disconnected"],
+};
+
+/** A message as a line of the timeline. @returns {Sentence} */
+export const sentence = (message) => sentences[message.type]?.(message) ?? [message.text];
+
+/** What a replay has proved, after a reconnect. @returns {Sentence} */
+export function verdict({ lost, missed }) {
+  if (lost) return ["Some messages are lost"];
+  return [missed ? `Caught up, ${counted(missed, "message")}` : "Caught up, nothing missed"];
 }
 
-/** Why a connection ended, by the reason that socket.io-client gives. */
+/** Why a connection ended, by the reason that socket.io-client gives, or "bye". */
 export const ending = (reason) =>
   ({
-    "io server disconnect": "You said bye.",
+    bye: "You said bye.",
+    "io server disconnect": "The server ended the connection.",
     "io client disconnect": "You disconnected.",
     "transport close": "The connection was closed.",
     "transport error": "The connection was lost.",
@@ -55,9 +62,9 @@ export const ending = (reason) =>
   })[reason] ?? reason;
 
 /**
- * What to do about a refusal that a token would mend, by its code.
+ * What to do about a refusal that another token would prevent, by its code.
  *
- * @returns {string | undefined} nothing for any other
+ * @returns {string | undefined} undefined for any other refusal
  */
 export const advice = (code, gaveToken) =>
   ({

@@ -1,8 +1,13 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from "jose";
 import { ClientError } from "../errors.ts";
-import { clockSkewSeconds, longestTokenChars } from "../limits/numbers.ts";
 import { type KeyLog, keySet, publicKeyAlgorithms } from "./key-set.ts";
 import type { Authenticator, Permissions } from "./permissions.ts";
+
+/** Clock skew that is tolerated when a token's times are checked, in seconds. */
+export const clockSkewSeconds = 5;
+
+/** Longest token that is examined at all, in characters. */
+const longestTokenChars = 8_192;
 
 /** How tokens are verified. */
 export interface AuthOptions {

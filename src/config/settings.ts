@@ -1,5 +1,5 @@
 import Type, { type Static, type TSchema } from "typebox";
-import { longestTimerMs } from "../limits/numbers.ts";
+import { longestTimerMs } from "../limits/timer.ts";
 
 /*
  * Every setting with its meaning, default and bounds. The `title` describes the valid values if the bounds do

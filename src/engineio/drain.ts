@@ -1,5 +1,4 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import { spread } from "../limits/numbers.ts";
 import type { Engine } from "./engine.ts";
 import { clientsOf } from "./internals.ts";
 import { type Session, sessionOf } from "./session.ts";
@@ -48,4 +47,9 @@ async function settle({ pacer }: Engine): Promise<void> {
   pacer.close();
   const deadline = performance.now() + closeGraceMs;
   while (!pacer.isIdle && performance.now() < deadline) await turn();
+}
+
+/** When each of `count` actions is due, in milliseconds after the first, to spread them over `overMs`. */
+function spread(count: number, overMs: number): number[] {
+  return Array.from({ length: count }, (_, n) => (n * overMs) / count);
 }

@@ -48,11 +48,6 @@ export class EngineSocket extends StockSocket implements SessionSocket {
     super.sendPacket(type, data, options, callback);
   }
 
-  override _maybeUpgrade(transport: Transport): void {
-    super._maybeUpgrade(transport);
-    this.server.pacer.endWaits(this.session);
-  }
-
   // These record whether an application listens for an event of each packet. Counting listeners for each packet would
   // be too slow, and a `newListener` listener per socket would take too much memory. Node's `once` and
   // `prependOnceListener` call these methods.

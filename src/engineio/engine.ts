@@ -1,9 +1,8 @@
 import { Server, type ServerOptions, type Socket, type Transport } from "engine.io";
 import type { DisconnectReason } from "../errors.ts";
 import { InboundMemory } from "../limits/inbound-memory.ts";
-import { sparePackets } from "../limits/numbers.ts";
 import { Pacer } from "../limits/pacer.ts";
-import { PacketLimiter } from "../limits/packet-limiter.ts";
+import { maxPacketsPerSecond, PacketLimiter } from "../limits/packet-limiter.ts";
 import { type SendQueueBounds, SlowConsumers } from "../limits/slow-consumers.ts";
 import { EngineSocket, packetEvents } from "./engine-socket.ts";
 import { FrameScanner } from "./frame-scanner.ts";
@@ -53,9 +52,8 @@ export class Engine extends Server implements Shared {
     super({ ...options, wsEngine: boundedWebSocketServer(receiving) });
     this.inbound = inbound;
     this.bounds = bounds;
-    const { eventsPerSecond, eventsBurst, sendQueueMaxBytes } = bounds;
-    const maxPacketsPerSecond = 2 * (eventsPerSecond + eventsBurst) + sparePackets;
-    this.packets = new PacketLimiter(maxPacketsPerSecond, (session) => session.close("rate limited"));
+    const { sendQueueMaxBytes } = bounds;
+    this.packets = new PacketLimiter(maxPacketsPerSecond(bounds), (session) => session.close("rate limited"));
     this.onEnd = onEnd;
     this.maxBatchBytes = sendQueueMaxBytes;
     this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));

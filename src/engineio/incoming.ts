@@ -19,7 +19,7 @@ export interface Receiving {
 }
 
 /** The transport on a WebSocket: a session's transport, or one that is still probing for an upgrade. */
-interface Receiver {
+export interface Receiver {
   /**
    * Counts frames against the session's packet limit.
    *
@@ -28,6 +28,10 @@ interface Receiver {
   admits(frames: number): boolean;
   /** Called if the client sends a message in too many parts, or too much of an unfinished one. */
   refuseUnfinished(): void;
+  receive(data: Buffer, isBinary: boolean): void;
+  /** Called for each ping, which `ws` answers by itself. */
+  checkPongs(): void;
+  fail(error: Error): void;
   closed(): void;
 }
 

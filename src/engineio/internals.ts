@@ -14,14 +14,17 @@ import type { WebSocket } from "ws";
 /** Node's request, plus the fields that Engine.IO adds to it. */
 export type EngineRequest = ConstructorParameters<typeof Transport>[0] &
   Parameters<Server["createTransport"]>[1] & {
-    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the gate. */
+    /** The parsed query. If set, Engine.IO uses it instead of the URL, so that it agrees with the admission. */
     _query: Record<string, string>;
     /** Set once the WebSocket handshake is complete; Engine.IO creates the transport from it. */
     websocket?: WebSocket;
   };
 
 /** The fields of engine.io's Socket that the engine uses or overrides. */
-export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "protocol"> & {
+export type SocketInternals = Pick<
+  EngineIOSocket,
+  "readyState" | "upgrading" | "close" | "once" | "off" | "protocol"
+> & {
   readonly id: string;
   /** Replaced by a smaller object, because it is kept as long as the connection. */
   request: EngineRequest;
@@ -40,10 +43,6 @@ export type SocketInternals = Pick<EngineIOSocket, "readyState" | "close" | "pro
     options?: SendOptions | (() => void),
     callback?: () => void,
   ): void;
-  /** Whether a WebSocket of the client waits to replace its polling. */
-  readonly upgrading: boolean;
-  /** Overridden: answers the client's pending POST, which an upgrade waits for. */
-  _maybeUpgrade(transport: Transport): void;
   /** Engine.IO 4: runs while the client owes a pong. Engine.IO 3: always runs. */
   pingTimeoutTimer: NodeJS.Timeout | null;
   /** Closes the session with one of roomcast's reasons. */

@@ -7,9 +7,6 @@ import { Pipeline } from "../net/pipeline.ts";
 import type { EngineRequest } from "./internals.ts";
 import { parseQuery } from "./request.ts";
 
-/** Returns the reason to refuse a request, or undefined to admit it. */
-export type Doorkeeper = (request: EngineRequest) => Refusal | undefined;
-
 /** Optional listeners for {@link mount}. */
 export interface MountOptions {
   /** Serves the other requests below the engine's path. By default the server's existing listeners do. */
@@ -18,19 +15,21 @@ export interface MountOptions {
   onOverflow?(socket: Socket): void;
 }
 
-/** The gate has already checked the origin. Clients before 3.0 send cookies, if only those of a proxy. */
+/** The admission has already checked the origin. Clients before 3.0 send cookies, if only those of a proxy. */
 const shareWithOrigin = cors({ origin: true, credentials: true });
 
 /**
- * Routes the requests and WebSocket upgrades of one path to an engine, if `refusalOf` admits them, and all
+ * Routes the requests and WebSocket upgrades of one path to an engine, and all
  * others to the server's existing listeners. A WebSocket upgrade that has no other listener is refused at
  * once. The requests of each connection are handled one at a time, whichever listener answers them.
+ *
+ * @param refusalOf returns the reason to refuse a request to the engine, or undefined to admit it
  */
 export function mount(
   engine: Engine,
   server: Server,
   path: string,
-  refusalOf: Doorkeeper,
+  refusalOf: (request: EngineRequest) => Refusal | undefined,
   { files, onOverflow = () => {} }: MountOptions = {},
 ): void {
   const isOurs = ({ url = "" }: IncomingMessage) => url === path || url.startsWith(`${path}?`);
@@ -74,7 +73,8 @@ type OnUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => voi
 /**
  * Handles the engine's upgrades, and those that have no other listener. Other listeners never see the
  * engine's upgrades, whenever they were added: `@fastify/websocket` would answer them with a WebSocket of its
- * own.
+ * own. The server's `emit` is replaced, because the server is the application's, and Node passes each upgrade to
+ * all listeners.
  */
 function interceptUpgrades(
   server: Server,

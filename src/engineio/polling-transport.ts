@@ -18,9 +18,6 @@ import { packetBytes, type Session, type SessionTransport, type Traffic } from "
 /** How long a client has for one more poll, which tells it that its session is closed, in milliseconds. */
 const closeTimeoutMs = 1_000;
 
-/** Parts of POSTs that are answered before they are handled, per session: bounds the memory of waiting packets. */
-const maxEarlyTurns = 32;
-
 /**
  * Engine.IO's polling transport, which also counts its traffic and sends a response only after the client has
  * taken the one before. Stock polling forgets a response as soon as it is written: for a client that polls
@@ -36,7 +33,6 @@ const bounded = (Base: PollingConstructor) =>
     /** Undefined until the client's first POST. */
     #rate: ByteRate | undefined = undefined;
     #isReading = false;
-    #earlyTurns = maxEarlyTurns;
     #isOpening = true;
 
     constructor(request: EngineRequest, options: ServerOptions, traffic: Traffic) {
@@ -68,20 +64,17 @@ const bounded = (Base: PollingConstructor) =>
       this.discard();
     }
 
-    /**
-     * Calls back once the client may send more: when all its packets are handled, or during an upgrade at once. A
-     * client finishes its upgrade only after its POST was answered, and until then reads nothing: if the packets wait
-     * for their sender to read, they would wait forever.
-     */
-    whenAnswerable(done: () => void): void {
-      if (this.session?.socket.upgrading && this.#earlyTurns-- > 0) done();
-      else this.whenIdle(done);
-    }
-
     /** Calls back once all packets received over this transport are handled. */
     whenIdle(done: () => void): void {
       const { session } = this;
       if (session) session.shared.pacer.whenIdle(session, done);
+      else done();
+    }
+
+    /** Calls back once a POST of this size may be answered. */
+    whenAnswerable(bytes: number, done: () => void): void {
+      const { session } = this;
+      if (session) session.whenAnswerable(bytes, done);
       else done();
     }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Unfinished } from "../limits/inbound-memory.ts";
 import { readBody } from "./body.ts";
+import { memoryOf } from "./frame.ts";
 import type { PollingInternals } from "./internals.ts";
 import { countPackets, type Payload, turnsOf } from "./payload.ts";
 import type { Session } from "./session.ts";
@@ -12,8 +13,10 @@ export interface PostTransport
   session: Session | undefined;
   /** @returns the milliseconds to wait before reading more */
   charge(bytes: number): number;
-  /** Calls back once the client may send more. */
-  whenAnswerable(done: () => void): void;
+  /** Calls back once all packets received over this transport are handled. */
+  whenIdle(done: () => void): void;
+  /** Calls back once a POST of this size may be answered. */
+  whenAnswerable(bytes: number, done: () => void): void;
 }
 
 /** Handles a POST as the stock transport does, except for how the body is buffered and read. */
@@ -42,13 +45,15 @@ export function takePost(transport: PostTransport, request: IncomingMessage, res
   readBody(request, transport.maxHttpBufferSize, body.hold, (bytes) => {
     if (bytes === undefined) {
       response.writeHead(413, { connection: "close" }).end();
+      transport.session?.close("packet too large");
       return release();
     }
     // A request also emits "close" after it was read completely.
     request.off("close", cutShort);
     response.on("close", cutShort);
-    body.release();
-    readInTurns(transport, isBinary ? bytes : bytes.toString(), () => {
+    const payload = isBinary ? bytes : bytes.toString();
+    body.complete(memoryOf(payload));
+    readInTurns(transport, payload, body, () => {
       // text/html, because some browsers offer text/plain as a download.
       const headers = { "Content-Type": "text/html", "Content-Length": "2" };
       response.writeHead(200, transport.headers(request, headers));
@@ -59,7 +64,7 @@ export function takePost(transport: PostTransport, request: IncomingMessage, res
 }
 
 /** Reads a payload over several event loop turns, and no faster than the client's byte rate allows. */
-function readInTurns(transport: PostTransport, payload: Payload, done: () => void): void {
+function readInTurns(transport: PostTransport, payload: Payload, body: Body, done: () => void): void {
   const { protocol } = transport;
   const session = transport.session as Session;
   const { packets, traffic } = session.shared;
@@ -74,21 +79,21 @@ function readInTurns(transport: PostTransport, payload: Payload, done: () => voi
   const next = () => {
     const turn = turns.shift();
     if (turn !== undefined && !session.ending && transport.readyState !== "closed") transport.onData(turn);
-    transport.whenAnswerable(() => {
-      if (turns.length > 0) {
-        setImmediate(next);
-        return;
-      }
-      const waitMs = transport.charge(0);
-      if (waitMs > 0) setTimeout(done, waitMs);
-      else done();
-    });
+    if (turns.length > 0) transport.whenIdle(() => setImmediate(next));
+    else transport.whenAnswerable(bytes, answer);
+  };
+  const answer = () => {
+    body.release();
+    const waitMs = transport.charge(0);
+    if (waitMs > 0) setTimeout(done, waitMs);
+    else done();
   };
   next();
 }
 
-/** Accounts for the memory of a POST body that is still arriving. */
+/** Accounts for the memory of a POST body until its packets are handled. */
 class Body implements Unfinished {
+  isComplete = false;
   readonly #transport: PostTransport;
 
   constructor(transport: PostTransport) {
@@ -96,6 +101,12 @@ class Body implements Unfinished {
   }
 
   readonly hold = (bytes: number): void => this.#transport.session?.shared.inbound.hold(this, bytes);
+
+  /** All of it has arrived; it may still wait behind slow readers. */
+  complete(bytes: number): void {
+    this.isComplete = true;
+    this.hold(bytes);
+  }
 
   release(): void {
     this.hold(0);

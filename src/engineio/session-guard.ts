@@ -11,7 +11,7 @@ export interface Source {
 /** The source of a session's first request. */
 export type GuardedSession = Source & {
   /** Set if that request named a foreign origin. */
-  beganNamed?: true;
+  openedWithOrigin?: true;
 };
 
 type Upgradable = Pick<Socket, "readyState" | "transport" | "upgrading" | "upgraded">;
@@ -59,7 +59,7 @@ function isSameAddress(first: string, later: string): boolean {
 
 /** Browsers omit `Origin` when a page polls its own server, but send it when the page posts or upgrades. */
 function isSameOrigin(session: GuardedSession, { origin, mayNameOriginLater }: SessionRequest): boolean {
-  if (origin === undefined) return !session.beganNamed;
+  if (origin === undefined) return !session.openedWithOrigin;
   if (session.origin === undefined && mayNameOriginLater) session.origin = origin;
   return origin === session.origin;
 }

@@ -49,7 +49,7 @@ export interface SessionTransport {
   /** Charges the client's byte rate for bytes that were read, or for the extra cost of handling them. */
   charge(bytes: number): void;
   /** Why the server closes the session; a WebSocket transport sends it in the close frame. */
-  farewell?: DisconnectReason;
+  closeReason?: DisconnectReason;
   /** Ends the connection with a close code, or cuts it off without one. */
   end(reason: DisconnectReason): void;
 }
@@ -79,8 +79,10 @@ export class Session implements Producer<InboundPacket> {
   /** The page's foreign origin; undefined for this server's pages, programs, and browsers that send none. */
   declare origin?: string | undefined;
   /** Set if the first request named a foreign origin. */
-  declare beganNamed?: true;
+  declare openedWithOrigin?: true;
   declare readAt?: number;
+  /** Bytes of the POSTs that were answered before all their packets were handled. */
+  declare earlyBytes?: number;
   /** Set once the server has ended the session; one that is merely closing may still wait for its client. */
   declare ending?: true;
   /** Set if an application listens on the socket for Engine.IO's per-packet events. */
@@ -112,7 +114,7 @@ export class Session implements Producer<InboundPacket> {
     return this.socket.readyState === "closed";
   }
 
-  get isThere(): boolean {
+  get isReachable(): boolean {
     return this.isOpen && this.transport?.isGone !== true;
   }
 
@@ -166,6 +168,29 @@ export class Session implements Producer<InboundPacket> {
     this.bufferedBytes = bytes;
   }
 
+  /**
+   * Calls back once all packets of a POST are handled. A client that upgrades reads nothing until its POST is
+   * answered, so what the server waits for might never happen: its POST is answered at once.
+   */
+  whenAnswerable(bytes: number, done: () => void): void {
+    const { socket, shared } = this;
+    let isAnswered = false;
+    const answer = () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      socket.off("upgrading", answerEarly);
+      done();
+    };
+    const answerEarly = () => {
+      this.earlyBytes = (this.earlyBytes ?? 0) + bytes;
+      if (this.earlyBytes <= longestEarlyBytes) answer();
+    };
+    shared.pacer.whenIdle(this, answer);
+    if (isAnswered) return;
+    if (socket.upgrading) answerEarly();
+    else socket.once("upgrading", answerEarly);
+  }
+
   /** Handles the session's next packet only when a step is done, which never rejects. */
   waitFor(step: Promise<unknown>): void {
     this.shared.pacer.waitFor(this, step);
@@ -185,7 +210,7 @@ export class Session implements Producer<InboundPacket> {
 
   /** Closes the session once everything that was sent to it has been written. */
   finish(reason: DisconnectReason): void {
-    if (this.transport) this.transport.farewell = reason;
+    if (this.transport) this.transport.closeReason = reason;
     this.socket.close();
   }
 
@@ -212,6 +237,9 @@ export class Session implements Producer<InboundPacket> {
 /** Parts of the longest send queue: a client with more to read is backed up, one with less is ready for more. */
 const backedUpPart = 1 / 16;
 const readyPart = 1 / 8;
+
+/** The most bytes of POSTs of one session that are answered early. */
+const longestEarlyBytes = 131_072;
 
 /** Overhead of a waiting packet beyond its data, in bytes. */
 export const packetBytes = 256;

@@ -1,5 +1,5 @@
 import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
-import { Incoming, maxBufferedChunks, maxFragments, type Receiving } from "./incoming.ts";
+import { Incoming, maxBufferedChunks, maxFragments, type Receiver, type Receiving } from "./incoming.ts";
 
 /** A WebSocket of {@link boundedWebSocketServer}. */
 export interface BoundedWebSocket extends WebSocket {
@@ -38,7 +38,28 @@ export function boundedWebSocketServer(
   };
 }
 
-/** Shared by all connections. */
+/** Passes what arrives on a WebSocket to its transport. */
+export function attachTransport(ws: BoundedWebSocket, transport: Receiver): void {
+  ws.incoming.transport = transport;
+  ws.on("message", onMessage);
+  ws.on("ping", onPing);
+  ws.on("error", onError);
+}
+
+// All WebSockets share these listeners, which find the transport through `this`.
+
+function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  (this as BoundedWebSocket).incoming.transport?.receive(data, isBinary);
+}
+
+function onPing(this: WebSocket): void {
+  (this as BoundedWebSocket).incoming.transport?.checkPongs();
+}
+
+function onError(this: WebSocket, error: Error): void {
+  (this as BoundedWebSocket).incoming.transport?.fail(error);
+}
+
 function onClose(this: WebSocket): void {
   const { incoming } = this as BoundedWebSocket;
   incoming.release();

@@ -1,7 +1,6 @@
 import type { Socket as TcpSocket } from "node:net";
 import { nextTick } from "node:process";
 import { Transport } from "engine.io";
-import type { WebSocket } from "ws";
 import { cutOff, type DisconnectReason, disconnectReasons } from "../errors.ts";
 import { type Backlog, writeBatch } from "./backlog.ts";
 import { startBatch } from "./flush-schedule.ts";
@@ -9,7 +8,7 @@ import { frame } from "./frame.ts";
 import type { FrameBatch } from "./frame-batch.ts";
 import type { EngineRequest, InboundPacket, TransportPacket } from "./internals.ts";
 import type { Session, SessionTransport } from "./session.ts";
-import type { BoundedWebSocket } from "./websocket-server.ts";
+import { attachTransport, type BoundedWebSocket } from "./websocket-server.ts";
 
 /** How long a client has to answer the close of its connection, in milliseconds. */
 const closeTimeoutMs = 1_000;
@@ -17,8 +16,11 @@ const closeTimeoutMs = 1_000;
 /** The most bytes that may wait in a WebSocket that is still probing for an upgrade. */
 const maxProbeBytes = 65_536;
 
-/** The error code of `ws` for a message in too many fragments or chunks. */
-const tooManyParts = "WS_ERR_TOO_MANY_BUFFERED_PARTS";
+/** The error codes of `ws` for messages beyond a limit, with the reason to end their session. */
+const endingErrors: Record<string, DisconnectReason> = {
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: "unfinished packet",
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: "packet too large",
+};
 
 /**
  * Engine.IO's WebSocket transport with a send queue: it collects frames and writes them together at the end
@@ -34,7 +36,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
   /** The session that owns the transport or may upgrade to it; undefined until the handshake completes. */
   session: Session | undefined;
   /** The reason sent in the close frame. If unset, the close frame has no code or reason. */
-  declare farewell?: DisconnectReason;
+  declare closeReason?: DisconnectReason;
   /** The frames collected in this turn. */
   #batch: FrameBatch | undefined;
   /** Number of `send` calls in the send queue. Engine.IO waits for one `drain` event per call. */
@@ -46,10 +48,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     super(request);
     this.socket = request.websocket as BoundedWebSocket;
     this.tcp = request.socket;
-    this.socket.incoming.transport = this;
-    this.socket.on("message", onMessage);
-    this.socket.on("ping", onPing);
-    this.socket.on("error", onError);
+    attachTransport(this.socket, this);
     this.writable = true;
   }
 
@@ -151,7 +150,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
     while (this.#backlog && this.tcp.writable && !this.#writeBacklog());
     // The client's close frame would not be read on a paused connection.
     this.resume();
-    const reason = this.farewell;
+    const reason = this.closeReason;
     if (reason) this.socket.close(disconnectReasons[reason].code, reason);
     else this.socket.close();
     const timeout = setTimeout(() => this.socket.terminate(), closeTimeoutMs);
@@ -161,7 +160,7 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   end(reason: DisconnectReason): void {
     if (disconnectReasons[reason].code === cutOff) this.socket.terminate();
-    else this.farewell = reason;
+    else this.closeReason = reason;
   }
 
   admits(frames: number): boolean {
@@ -193,7 +192,8 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
   fail(error: Error & { code?: string }): void {
     const owner = this.#owner;
-    if (owner && error.code === tooManyParts) owner.close("unfinished packet");
+    const reason = endingErrors[error.code ?? ""];
+    if (owner && reason) owner.close(reason);
     else this.onError("websocket error", error);
   }
 
@@ -230,21 +230,4 @@ export class WebSocketTransport extends Transport implements SessionTransport {
 
 function emitDrains(transport: WebSocketTransport, sends: number): void {
   for (let n = 0; n < sends; n++) transport.emit("drain");
-}
-
-// All connections share these listeners, which find their transport through `this`.
-
-const transportOf = (socket: WebSocket) =>
-  (socket as BoundedWebSocket).incoming.transport as WebSocketTransport;
-
-function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  transportOf(this).receive(data, isBinary);
-}
-
-function onPing(this: WebSocket): void {
-  transportOf(this).checkPongs();
-}
-
-function onError(this: WebSocket, error: Error): void {
-  transportOf(this).fail(error);
 }

@@ -1,5 +1,5 @@
-import { type RefusalCode, refusals } from "../errors.ts";
-import { Counts, maxQuotedChars } from "./numbers.ts";
+import { maxQuotedChars, type RefusalCode, refusals } from "../errors.ts";
+import { Counts } from "./counts.ts";
 
 /** Limits on who may connect, and on the number of connections. */
 export interface AdmissionOptions {

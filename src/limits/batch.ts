@@ -9,14 +9,14 @@ export class Batch<P> {
   /** Whether packets were added after the end of the batch was scheduled. */
   hasGrown = false;
   workBytesBefore = 0;
-  spokenBytesBefore = 0;
+  messageBytesBefore = 0;
   #packets = 0;
   #chars = 0;
 
-  begin(connection: P, workBytes: number, spokenBytes: number): void {
+  begin(connection: P, workBytes: number, messageBytes: number): void {
     this.connection = connection;
     this.workBytesBefore = workBytes;
-    this.spokenBytesBefore = spokenBytes;
+    this.messageBytesBefore = messageBytes;
     this.hasGrown = false;
     this.#packets = 0;
     this.#chars = 0;

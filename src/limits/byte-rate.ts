@@ -6,6 +6,15 @@ export interface ByteRateBounds {
   burstBytes: number;
 }
 
+/** Bytes that a connection may send at once after being idle: one text per event, or a second's worth. */
+export function burstBytes(limits: {
+  bytesPerSecond: number;
+  eventsBurst: number;
+  maxTextChars: number;
+}): number {
+  return Math.max(limits.bytesPerSecond, limits.eventsBurst * limits.maxTextChars);
+}
+
 /**
  * A token bucket for the bytes of one connection. A client that sends faster than the bucket refills is not
  * refused, but read later: {@link take} returns how long to wait.

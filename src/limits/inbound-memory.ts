@@ -1,5 +1,7 @@
 /** Partially received data: a WebSocket message, the body of a POST, or a packet that lacks attachments. */
 export interface Unfinished {
+  /** Whether all of it has arrived and waits to be handled. */
+  readonly isComplete?: boolean;
   /** Ends the connection, which frees the memory. */
   evict(): void;
 }
@@ -12,8 +14,9 @@ interface Held {
 }
 
 /**
- * Counts the memory of all partially received data and keeps it within one limit. Beyond the limit, it evicts
- * the largest and oldest first. Data that arrives whole costs nothing here.
+ * Counts the memory of all partially received data, and of complete data that waits to be handled, and keeps it
+ * within one limit. Beyond the limit, it evicts incomplete data first, the largest and oldest first. Data that
+ * arrives whole and is handled at once costs nothing here.
  */
 export class InboundMemory {
   readonly #maxBytes: number;
@@ -44,7 +47,11 @@ export class InboundMemory {
     const now = performance.now();
     // A healthy client finishes within moments, so age identifies a client that hoards memory.
     const weight = ({ bytes, since }: Held) => bytes * (now - since + 1_000);
-    const worstFirst = [...this.#held].sort(([, a], [, b]) => weight(b) - weight(a));
+    // What is complete waits for the server or for other clients.
+    const worstFirst = [...this.#held].sort(
+      ([a, heldByA], [b, heldByB]) =>
+        Number(a.isComplete ?? false) - Number(b.isComplete ?? false) || weight(heldByB) - weight(heldByA),
+    );
     for (const [unfinished] of worstFirst) {
       if (this.#bytes <= this.#maxBytes) return;
       this.hold(unfinished, 0);

@@ -1,3 +1,5 @@
+import { nextTick } from "node:process";
+
 /** Packets of one connection that wait until the earlier ones are handled. */
 export class Inbox<Packet> {
   /** Steps of the connection that are not done; its next packet waits for them. */
@@ -27,8 +29,19 @@ export class Inbox<Packet> {
     this.#idle.push(done);
   }
 
-  /** Calls back all who wait for {@link whenIdle}, each once. */
+  /** Runs the callbacks of {@link whenIdle}. If one throws, the others run all the same. */
   reportIdle(): void {
-    for (const done of this.#idle.splice(0)) done();
+    for (const done of this.#idle) {
+      try {
+        done();
+      } catch (error) {
+        // Outside of the pacer, which has other connections to handle.
+        nextTick(rethrow, error);
+      }
+    }
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

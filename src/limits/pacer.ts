@@ -23,8 +23,8 @@ export const copyBytes = 64;
 export class Pacer<Packet, P extends Producer<Packet>> {
   /** Bytes sent so far, counting every copy. The code that sends adds to it. */
   workBytes = 0;
-  /** Bytes sent so far, but counted once per room, as a member of all these rooms receives them. */
-  spokenBytes = 0;
+  /** Bytes of the messages sent so far, each counted once, however many copies were sent. */
+  messageBytes = 0;
   readonly #consumers: SlowConsumers<P>;
   readonly #readerWaits: ReaderWaits<P>;
   /** Connections that have waiting packets or are held back. */
@@ -73,11 +73,6 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     else done();
   }
 
-  /** Calls back all who wait for {@link whenIdle}, although packets of the connection wait. */
-  endWaits(connection: P): void {
-    this.#inboxes.get(connection)?.reportIdle();
-  }
-
   /**
    * Handles no further packet of a connection, and reads none, until a step is done: what its later events cause must
    * be charged in the turn in which they are handled.
@@ -111,8 +106,8 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   #handle(connection: P, packet: Packet): void {
     const isFirst = this.#batch.connection === undefined;
     if (isFirst) {
-      this.#batch.begin(connection, this.workBytes, this.spokenBytes);
-      this.#consumers.clearPressing();
+      this.#batch.begin(connection, this.workBytes, this.messageBytes);
+      this.#consumers.clearCongested();
     }
     this.#batch.add(connection.lengthOf(packet));
     try {
@@ -136,7 +131,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
     const caused = this.workBytes - batch.workBytesBefore;
     if (caused > 0 && !this.#isTurnEndScheduled) this.#endTurnLater();
     const hasSpentShare = caused > 0 && this.#hasSpentShare(connection, caused);
-    const reader = this.#readerWaits.readerFor(connection, this.spokenBytes - batch.spokenBytesBefore);
+    const reader = this.#readerWaits.readerFor(connection, this.messageBytes - batch.messageBytesBefore);
     if (!reader || !this.#holdFor(connection, reader)) {
       if (hasSpentShare) this.#waitForTurn(connection);
       else if (this.#inboxes.size > 0) this.#handleNext(connection);

@@ -1,5 +1,13 @@
 const windowMs = 1_000;
 
+/** Packets that a connection may send per second in addition to its accepted and refused events. */
+const sparePackets = 1_000;
+
+/** The most packets that a connection with these limits of events needs to send per second. */
+export function maxPacketsPerSecond(limits: { eventsPerSecond: number; eventsBurst: number }): number {
+  return 2 * (limits.eventsPerSecond + limits.eventsBurst) + sparePackets;
+}
+
 /**
  * Counts all packets of each connection, second by second. Heartbeats, acks and malformed packets are not
  * subject to the event limit, yet each takes some time to read. A connection that sends far more packets than

@@ -2,8 +2,6 @@ import type { Consumer } from "./consumer.ts";
 
 /** A connection that sends packets. */
 export interface Producer<Packet> extends Consumer {
-  /** Whether neither side has closed the connection. */
-  readonly isOpen: boolean;
   /** Whether no more packets of the connection are to be handled. */
   readonly isClosed: boolean;
   /** The length of a packet, in bytes or characters. */

@@ -43,32 +43,32 @@ export class RateLimiter {
 }
 
 /**
- * The token bucket of one connection, and a second one for the server's patience. A connection that keeps
- * sending at more than twice the rate despite refusals uses up the second one.
+ * The token bucket of one connection, and a second one for its refused events. A connection that keeps
+ * sending at more than twice the rate despite refusals empties the second one.
  */
 export class Bucket {
   #tokens: number;
-  #patience: number;
+  #refusalTokens: number;
   #updatedAt: number;
 
   /** @param now milliseconds, by any clock that never goes backwards */
   constructor(burst: number, now: number) {
     this.#tokens = burst;
-    this.#patience = burst;
+    this.#refusalTokens = burst;
     this.#updatedAt = now;
   }
 
-  /** @returns 0 if there was a token, else milliseconds until the next; Infinity if patience is used up */
+  /** @returns 0 if there was a token, else milliseconds until the next; Infinity if there is none for a refusal either */
   take(perSecond: number, burst: number, now: number): number {
     const gained = ((now - this.#updatedAt) * perSecond) / 1_000;
     this.#updatedAt = now;
     this.#tokens = Math.min(burst, this.#tokens + gained);
-    this.#patience = Math.min(burst, this.#patience + gained);
+    this.#refusalTokens = Math.min(burst, this.#refusalTokens + gained);
     if (this.#tokens >= 1) {
       this.#tokens--;
       return 0;
     }
-    if (--this.#patience < 0) return Number.POSITIVE_INFINITY;
+    if (--this.#refusalTokens < 0) return Number.POSITIVE_INFINITY;
     return Math.ceil(((1 - this.#tokens) * 1_000) / perSecond);
   }
 }

@@ -64,7 +64,7 @@ export class ReaderWaits<P extends Producer<never>> {
    */
   readerFor(connection: P, bytes: number): P | undefined {
     if (this.#consumers.mustCatchUp(connection)) return connection;
-    const reader = this.#consumers.takePressing();
+    const reader = this.#consumers.takeCongested();
     if (!reader) return undefined;
     const now = performance.now();
     const allowance = this.#allowances.get(connection) ?? new ByteRate(this.#allowanceBounds, now);
@@ -74,7 +74,7 @@ export class ReaderWaits<P extends Producer<never>> {
 
   /** Whether a connection has to wait for a reader now. */
   mayHold(connection: P): boolean {
-    return this.#isOpen && connection.isOpen;
+    return this.#isOpen && connection.isReachable;
   }
 
   /**
@@ -111,9 +111,9 @@ export class ReaderWaits<P extends Producer<never>> {
       if (waitsForItself) reader.keepAlive();
       const isFarBehind = waitsForItself
         ? this.#consumers.mustCatchUp(reader)
-        : this.#consumers.isPressing(reader);
+        : this.#consumers.isCongested(reader);
       const mayContinue = ({ connection, inbox }: Waiting<P>) =>
-        !connection.isOpen || (connection !== reader && this.#isOverdue(inbox));
+        !connection.isReachable || (connection !== reader && this.#isOverdue(inbox));
       if (!isFarBehind || waiting.some(mayContinue)) this.#release(reader);
     }
     if (this.#waiting.size > 0) return;

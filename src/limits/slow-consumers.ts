@@ -1,5 +1,5 @@
 import type { Consumer } from "./consumer.ts";
-import { ReadWaits } from "./read-waits.ts";
+import { ReadyWaits } from "./ready-waits.ts";
 
 /** Limits on what may wait in send queues. */
 export interface SendQueueBounds {
@@ -42,7 +42,7 @@ interface Lag {
   /** Whether the connection has read something since it fell behind, or just before. */
   hasRead: boolean;
   /** Since when senders have waited for the connection; undefined once it has caught up. */
-  pressingSince?: number | undefined;
+  congestedSince?: number | undefined;
   /** Since when the queue has exceeded the limit that applies even to a client that reads. */
   overSince?: number | undefined;
 }
@@ -58,14 +58,14 @@ export class SlowConsumers<C extends Consumer> {
   /** Called with a connection that has caught up and that senders may have been waiting for. */
   onCaughtUp: (consumer: C) => void = () => {};
   readonly #lagging = new Map<C, Lag>();
-  readonly #waits = new ReadWaits<C>();
+  readonly #waits = new ReadyWaits<C>();
   readonly #bounds: SendQueueBounds;
   readonly #end: (consumer: C) => void;
   readonly #timer: NodeJS.Timeout;
   /** Bytes queued since all queues were last counted. */
   #uncountedBytes = 0;
   #isCounting = false;
-  #pressing: C | undefined;
+  #congested: C | undefined;
   /** Clock in milliseconds. It stops while the event loop is blocked, because no client can read then. */
   #now = 0;
 
@@ -85,7 +85,7 @@ export class SlowConsumers<C extends Consumer> {
     if (!this.#lagging.has(consumer)) {
       this.#lagging.set(consumer, { since: this.#now, hasRead: this.#hasJustRead(consumer) });
     }
-    if (consumer.queuedBytes > this.#bounds.sendQueueMaxBytes / 2) this.#pressing = consumer;
+    if (consumer.queuedBytes > this.#bounds.sendQueueMaxBytes / 2) this.#congested = consumer;
     this.#uncountedBytes += bytes;
     // Often enough that the limit is not exceeded by much, rarely enough to cost little.
     if (this.#uncountedBytes <= this.#bounds.memoryMaxBytes / 64 || this.#isCounting) return;
@@ -105,8 +105,8 @@ export class SlowConsumers<C extends Consumer> {
       else this.#lagging.set(consumer, { since: this.#now, hasRead: true });
       consumer.keepAlive();
     }
-    if (lag?.pressingSince === undefined || bytes > this.#bounds.sendQueueMaxBytes / 4) return;
-    lag.pressingSince = undefined;
+    if (lag?.congestedSince === undefined || bytes > this.#bounds.sendQueueMaxBytes / 4) return;
+    lag.congestedSince = undefined;
     this.onCaughtUp(consumer);
   }
 
@@ -116,29 +116,29 @@ export class SlowConsumers<C extends Consumer> {
   }
 
   /** Forgets which connection was last found far behind. */
-  clearPressing(): void {
-    this.#pressing = undefined;
+  clearCongested(): void {
+    this.#congested = undefined;
   }
 
   /**
    * Returns a connection that is far behind although it reads, among those that were sent something since
-   * {@link clearPressing}. The sender should wait until {@link isPressing} no longer holds.
+   * {@link clearCongested}. The sender should wait until {@link isCongested} no longer holds.
    */
-  takePressing(): C | undefined {
-    const consumer = this.#pressing;
-    this.#pressing = undefined;
+  takeCongested(): C | undefined {
+    const consumer = this.#congested;
+    this.#congested = undefined;
     const lag = consumer && this.#lagging.get(consumer);
     if (!lag) return undefined;
-    lag.pressingSince ??= this.#now;
-    return this.isPressing(consumer) ? consumer : undefined;
+    lag.congestedSince ??= this.#now;
+    return this.isCongested(consumer) ? consumer : undefined;
   }
 
   /** Whether senders should wait for a connection: it reads, and over a quarter of its limit is queued. */
-  isPressing(consumer: C): boolean {
+  isCongested(consumer: C): boolean {
     const lag = this.#lagging.get(consumer);
-    if (lag?.pressingSince === undefined || !lag.hasRead || !consumer.isThere) return false;
+    if (lag?.congestedSince === undefined || !lag.hasRead || !consumer.isReachable) return false;
     if (consumer.queuedBytes <= this.#bounds.sendQueueMaxBytes / 4) return false;
-    return this.#now - lag.since <= longestPauseMs && this.#now - lag.pressingSince <= longestCatchUpMs;
+    return this.#now - lag.since <= longestPauseMs && this.#now - lag.congestedSince <= longestCatchUpMs;
   }
 
   /**
@@ -147,13 +147,13 @@ export class SlowConsumers<C extends Consumer> {
    */
   mustCatchUp(sender: C): boolean {
     const lag = this.#lagging.get(sender);
-    if (!lag || !sender.isThere) return false;
+    if (!lag || !sender.isReachable) return false;
     const { sendQueueMaxBytes } = this.#bounds;
     const bytes = sender.queuedBytes;
-    if (bytes <= sendQueueMaxBytes / (lag.pressingSince === undefined ? 2 : 4)) return false;
-    lag.pressingSince ??= this.#now;
-    const patienceMs = lag.hasRead ? longestSilenceMs : longestAbsenceMs;
-    if (this.#now - lag.since <= patienceMs) return true;
+    if (bytes <= sendQueueMaxBytes / (lag.congestedSince === undefined ? 2 : 4)) return false;
+    lag.congestedSince ??= this.#now;
+    const maxSilenceMs = lag.hasRead ? longestSilenceMs : longestAbsenceMs;
+    if (this.#now - lag.since <= maxSilenceMs) return true;
     if (bytes > sendQueueMaxBytes) this.#end(sender);
     return false;
   }

@@ -1,6 +1,13 @@
-import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, errorInfo, maxQuotedChars } from "../errors.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
+
+/** A result that is not there yet. */
+type Pending<T> = Untimed<T> | Promise<T | Untimed<T>>;
+type Result<T> = T | Pending<T>;
+
+/** Whether a result is not there yet. */
+export const isPending = <T>(result: Result<T>): result is Pending<T> =>
+  result instanceof Promise || result instanceof Untimed;
 
 /** The options of {@link Attempts}. */
 export interface AttemptsOptions {
@@ -33,13 +40,13 @@ export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #unfinished = new Set<Promise<void>>();
+  readonly #unfinished = new Set<Promise<unknown>>();
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
   }
 
-  /** Resolves when every attempt so far has ended. */
+  /** Resolves when every attempt that has a time limit has ended. */
   async idle(): Promise<void> {
     while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
   }
@@ -47,32 +54,30 @@ export class Attempts {
   /** Runs an action, synchronously if it returns no promise. The result never rejects. */
   run<T>(
     actor: Actor,
-    action: () => T | Untimed<T> | Promise<T | Untimed<T>>,
+    action: () => Result<T>,
     succeed: (result: T) => void = () => {},
     fail: (error: ErrorInfo) => void = () => {},
   ): void | Promise<void> {
-    const failed = (thrown: unknown) => fail(this.#errorOf(actor, thrown));
     try {
       const result = action();
-      if (result instanceof Promise || result instanceof Untimed)
-        return this.#track(this.#settle(actor, result).then(succeed).catch(failed));
+      if (isPending(result))
+        return this.settle(actor, result)
+          .then(succeed)
+          .catch((thrown) => fail(this.errorOf(actor, thrown)));
       succeed(result);
     } catch (thrown) {
-      failed(thrown);
+      fail(this.errorOf(actor, thrown));
     }
   }
 
-  async #settle<T>(actor: Actor, result: Untimed<T> | Promise<T | Untimed<T>>): Promise<T> {
+  /** Resolves with a result that is not there yet, or rejects when its time is over. */
+  async settle<T>(actor: Actor, result: Pending<T>): Promise<T> {
     const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
     return timed instanceof Untimed ? timed.result : timed;
   }
 
-  #track(attempt: Promise<void>): Promise<void> {
-    this.#unfinished.add(attempt);
-    return attempt.finally(() => this.#unfinished.delete(attempt));
-  }
-
-  #errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
+  /** The error that the client receives for anything that was thrown. */
+  errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
     const error = errorInfo(thrown);
     // A ClientError with this code was logged where it was thrown.
     if (error.code !== "internal" || thrown instanceof ClientError) return error;
@@ -90,10 +95,13 @@ export class Attempts {
         reject(new ClientError("timeout"));
       }, handlerTimeoutMs);
     });
+    const answer = Promise.race([promised, timeout]);
+    this.#unfinished.add(answer);
     try {
-      return await Promise.race([promised, timeout]);
+      return await answer;
     } finally {
       clearTimeout(timer);
+      this.#unfinished.delete(answer);
     }
   }
 }

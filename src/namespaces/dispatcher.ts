@@ -1,9 +1,8 @@
-import { ClientError, type ErrorInfo, leavesNamespaceOnly } from "../errors.ts";
-import { maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, leavesNamespaceOnly, maxQuotedChars } from "../errors.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
-import type { Attempts } from "./attempts.ts";
+import { type Attempts, isPending } from "./attempts.ts";
 import type { Handshakes } from "./handshakes.ts";
 import * as lifecycle from "./lifecycle.ts";
 import type { AcceptedHandshake, ClientSession, Member, Request } from "./member.ts";
@@ -99,29 +98,33 @@ export class Dispatcher {
   #queueBehind(member: Member, done: void | Promise<void>): void {
     if (!done) return;
     member.queue = [];
-    const handled = done.then(() => {
+    const handleQueue = () => {
       const { queue = [] } = member;
       member.queue = undefined;
       for (const request of queue) {
         if (member.queue) (member.queue as Request[]).push(request);
         else this.#queueBehind(member, this.#handle(member, request));
       }
-    });
+    };
+    const handled = done.then(handleQueue, handleQueue);
     member.session.waitFor?.(handled);
   }
 
+  /** As {@link Attempts.run}, but without a closure for each event. */
   #handle(member: Member, request: Request): void | Promise<void> {
     const { attempts, rateLimiter } = this.#options;
     const startMs = performance.now();
-    return attempts.run(
-      member.session,
-      () => {
-        rateLimiter.take(member.session, startMs);
-        return call(this.namespace, member, request);
-      },
-      (reply) => this.#succeed(request, startMs, reply),
-      (error) => this.#refuse(member, request, startMs, error),
-    );
+    try {
+      rateLimiter.take(member.session, startMs);
+      const reply = call(this.namespace, member, request);
+      if (!isPending(reply)) return this.#succeed(request, startMs, reply);
+      return attempts
+        .settle(member.session, reply)
+        .then((late) => this.#succeed(request, startMs, late))
+        .catch((thrown) => this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown)));
+    } catch (thrown) {
+      this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown));
+    }
   }
 
   #succeed({ event, ack }: Request, startMs: number, reply: unknown): void {

@@ -1,6 +1,6 @@
 import { type Authenticator, allows, mustAllow, type Permissions } from "../auth/permissions.ts";
 import { ClientError, errorInfo, leavesNamespaceOnly } from "../errors.ts";
-import { longestTimerMs } from "../limits/numbers.ts";
+import { longestTimerMs } from "../limits/timer.ts";
 import { Last, Offset, RoomName, Since, UserId } from "../protocol.ts";
 import { noRooms } from "../rooms/connection.ts";
 import type { Start } from "../rooms/log.ts";

@@ -1,6 +1,6 @@
-import { cpuUsage, memoryUsage } from "node:process";
 import { Counter, Gauge, Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
+import { registerProcess } from "./process-metrics.ts";
 
 /** The values of a metric's labels, and the count. */
 export type Count = [labels: string[], count: number];
@@ -28,16 +28,6 @@ export class Tally {
   }
 }
 
-/** Gauges of the core, sampled on each scrape. */
-export interface CoreGauges {
-  /** By namespace, transport and protocol version. */
-  connections(): Iterable<Count>;
-  /** By namespace. */
-  rooms(): Iterable<Count>;
-  /** Copies of messages delivered since the start, by namespace. */
-  deliveries(): Iterable<Count>;
-}
-
 /** Gauges of one gateway, sampled on each scrape. Sizes in bytes. */
 export interface GatewayGauges {
   sessions(): number;
@@ -45,6 +35,9 @@ export interface GatewayGauges {
   sendQueues(): { total: number; worst: number };
   inboundBytes(): number;
 }
+
+/** Event loop delay above which the server reports that it is not ready, in milliseconds. */
+export const overloadDelayMs = 500;
 
 const loopSampleMs = 100;
 const handlerBuckets = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
@@ -74,43 +67,43 @@ export class Metrics {
 
   constructor() {
     this.#registerGateways();
-    this.#register(
+    this.sample(
       Counter,
       "events_total",
       "Events received",
       ["namespace", "event", "outcome"],
       () => this.events,
     );
-    this.#register(Counter, "connects_total", "Accepted connections", ["namespace"], () => this.connects);
-    this.#register(
+    this.sample(Counter, "connects_total", "Accepted connections", ["namespace"], () => this.connects);
+    this.sample(
       Counter,
       "disconnects_total",
       "Connections that ended",
       ["namespace", "reason"],
       () => this.disconnects,
     );
-    this.#register(
+    this.sample(
       Counter,
       "endings_total",
       "Connections that the server ended",
       ["reason"],
       () => this.endings,
     );
-    this.#register(
+    this.sample(
       Counter,
       "refusals_total",
       "Refused connections and handshakes",
       ["code"],
       () => this.refusals,
     );
-    this.#register(
+    this.sample(
       Counter,
       "tcp_closed_total",
       "TCP connections closed without an answer",
       ["reason"],
       () => this.tcpClosed,
     );
-    this.#registerProcess();
+    registerProcess(this.registry);
     let due = performance.now() + loopSampleMs;
     this.#timer = setInterval(() => {
       const delayMs = Math.max(0, performance.now() - due);
@@ -118,19 +111,6 @@ export class Metrics {
       this.#loop.observe(delayMs / 1_000);
       this.loopDelayMs += (delayMs - this.loopDelayMs) / 5;
     }, loopSampleMs).unref();
-  }
-
-  /** Registers the gauges of the core. */
-  showCore({ connections, rooms, deliveries }: CoreGauges): void {
-    this.#register(
-      Gauge,
-      "connections",
-      "Connections now",
-      ["namespace", "transport", "protocol"],
-      connections,
-    );
-    this.#register(Gauge, "rooms", "Rooms now", ["namespace"], rooms);
-    this.#register(Counter, "deliveries_total", "Copies of messages delivered", ["namespace"], deliveries);
   }
 
   /** Adds a gateway. Each gauge is the sum over all gateways, except for the longest send queue. */
@@ -145,13 +125,13 @@ export class Metrics {
       help: string,
       of: (gauges: GatewayGauges) => number,
     ) =>
-      this.#register(Kind, name, help, [], () => [
+      this.sample(Kind, name, help, [], () => [
         [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
       ]);
     const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
     sum(Gauge, "sessions", "Sessions now", (gauges) => gauges.sessions());
     sum(Gauge, "send_queue_bytes", "Unread bytes of all clients", (gauges) => gauges.sendQueues().total);
-    this.#register(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
+    this.sample(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
       [[], worst()],
     ]);
     sum(Gauge, "inbound_bytes", "Memory of incomplete packets", (gauges) => gauges.inboundBytes());
@@ -169,39 +149,8 @@ export class Metrics {
     clearInterval(this.#timer);
   }
 
-  #registerProcess(): void {
-    const registers = [this.registry];
-    const gauge = (name: string, help: string, value: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(value());
-        },
-      });
-    gauge("process_resident_memory_bytes", "Resident memory", () => memoryUsage.rss());
-    gauge("nodejs_heap_size_used_bytes", "Heap in use", () => memoryUsage().heapUsed);
-    gauge("nodejs_external_memory_bytes", "Memory of buffers outside the heap", () => memoryUsage().external);
-    gauge(
-      "process_start_time_seconds",
-      "Start time since the Unix epoch",
-      () => performance.timeOrigin / 1_000,
-    );
-    new Counter({
-      name: "process_cpu_seconds_total",
-      help: "User and system CPU time",
-      registers,
-      collect() {
-        const { user, system } = cpuUsage();
-        this.reset();
-        this.inc((user + system) / 1e6);
-      },
-    });
-  }
-
-  /** Registers a metric whose counts are read on each scrape. */
-  #register(
+  /** Registers a metric whose counts are read on each scrape. @param name without the prefix `roomcast_` */
+  sample(
     Kind: typeof Counter | typeof Gauge,
     name: string,
     help: string,

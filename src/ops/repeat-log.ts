@@ -1,6 +1,7 @@
-import { logRepeatMs } from "../limits/numbers.ts";
-
 type Level = "debug" | "info" | "warn" | "error";
+
+/** Shortest interval between two log lines about the same thing and the same address, in milliseconds. */
+const logRepeatMs = 5_000;
 
 /** The log that lines are written to. */
 export type LineLog = Record<Level, (details: object, message: string) => void> & {

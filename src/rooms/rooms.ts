@@ -1,8 +1,8 @@
 import { ClientError } from "../errors.ts";
-import type { History, Message, NamespaceName, Receipt, RoomName, Verdict, Who } from "../protocol.ts";
+import type { History, Message, NamespaceName, Receipt, RoomName, Verdict } from "../protocol.ts";
 import type { Broker, BrokerListener, Publication } from "./broker.ts";
 import { type Connection, deliver } from "./connection.ts";
-import { Envelope } from "./envelope.ts";
+import { UnloggedEvent } from "./envelope.ts";
 import { Hub } from "./hub.ts";
 import type { Start } from "./log.ts";
 import { after } from "./maybe-promise.ts";
@@ -30,11 +30,11 @@ export interface RoomsOptions {
 
 /** Counts for the metrics. */
 export interface RoomCounts {
-  /** Messages and bytes of JSON that were logged. */
-  logged: number;
+  /** Repeated requests that were not sent again. */
   duplicates: number;
-  /** Replays that a client asked for with `since`, by verdict, and those that it asked for with `last`. */
+  /** Replays by verdict; those that a client asks for with `last` have the verdict `new`. */
   replays: Record<Verdict["status"], number>;
+  /** Messages that were replayed. */
   replayed: number;
 }
 
@@ -43,7 +43,6 @@ export class Rooms {
   readonly hub = new Hub();
   readonly presence: Presence;
   readonly counts: RoomCounts = {
-    logged: 0,
     duplicates: 0,
     replays: { new: 0, complete: 0, gap: 0 },
     replayed: 0,
@@ -142,7 +141,8 @@ export class Rooms {
       state: states[type],
       namespace: this.#namespace,
       room: null,
-      rooms: [...rooms],
+      // Never changed: a connection gets a new list for each change.
+      rooms: rooms as RoomName[],
       at,
       offset: null,
     };
@@ -153,11 +153,15 @@ export class Rooms {
 
   /** Logs a message, unless it is transient, and delivers it to the members of its rooms. */
   publish(publication: Publication): Receipt | Promise<Receipt> {
-    return after(this.#broker.publish(publication), (receipt) => {
-      if (receipt.duplicate) this.counts.duplicates++;
-      else if (!publication.isTransient) this.counts.logged += receipt.rooms.length;
-      return receipt;
-    });
+    const receipt = this.#broker.publish(publication);
+    return publication.dedupKey === undefined
+      ? receipt
+      : after(receipt, (given) => this.#countDuplicate(given));
+  }
+
+  #countDuplicate(receipt: Receipt): Receipt {
+    if (receipt.duplicate) this.counts.duplicates++;
+    return receipt;
   }
 
   /** The receipt of a message that was published with this key, as a repeated request receives it. */
@@ -187,7 +191,7 @@ export class Rooms {
   /** Delivers a message to all connections of a user. @returns their number */
   tell(message: Message & { to: string }): number {
     const connections = this.hub.ofUser(message.to);
-    deliver(connections, new Envelope("res", message));
+    deliver(connections, new UnloggedEvent("res", message));
     this.hub.delivered += connections.length;
     return connections.length;
   }
@@ -220,10 +224,6 @@ export class Rooms {
   history(room: RoomName, before: Position | undefined, limit: number): History | Promise<History> {
     const page = this.#broker.history(room, before, limit, this.#options.historyPageBytes);
     return after(page, ({ messages, more, head }) => ({ room, messages, more, offset: offsetOf(head) }));
-  }
-
-  who(room: RoomName): Who {
-    return this.presence.who(room);
   }
 }
 

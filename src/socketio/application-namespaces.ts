@@ -1,7 +1,7 @@
 import type { Permissions } from "../auth/permissions.ts";
 import type { Core } from "../core.ts";
-import { ClientError, type ErrorInfo, errorInfo } from "../errors.ts";
-import { longestTimerMs, maxQuotedChars } from "../limits/numbers.ts";
+import { ClientError, type ErrorInfo, errorInfo, maxQuotedChars } from "../errors.ts";
+import { longestTimerMs } from "../limits/timer.ts";
 import type { ClientSession } from "../namespaces/member.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import type { EmptySessions } from "./empty-sessions.ts";

@@ -1,14 +1,14 @@
 import type { FastifyInstance } from "fastify";
 import type { Core } from "../core.ts";
 import type { Engine } from "../engineio/engine.ts";
-import { Gate } from "../engineio/gate.ts";
 import type { EngineRequest } from "../engineio/internals.ts";
 import { mount } from "../engineio/mount.ts";
+import { countSessions, SessionAdmission } from "../engineio/session-admission.ts";
 import type { RefusalCode } from "../errors.ts";
-import { answerTimeMs, tcpConnections } from "../limits/numbers.ts";
 import { Addresses } from "../net/address.ts";
-import { limitConnections } from "../net/connections.ts";
-import { listenOnOneAddress } from "../net/one-address.ts";
+import { answerTimeMs } from "../net/answer-time.ts";
+import { useOneLocalhostAddress } from "../net/localhost.ts";
+import { limitTcpConnections, tcpConnectionsFor } from "../net/tcp-limit.ts";
 import { clientFiles } from "./client-files.ts";
 
 const path = "/socket.io/";
@@ -29,8 +29,9 @@ export async function attach(engine: Engine, app: FastifyInstance, options: Atta
   const { admission, metrics, log } = options.core;
   const addresses = new Addresses(options.trustProxy);
   const refuse = (code: RefusalCode) => metrics.refusals.add([code]);
-  const isBehindProxy = options.trustProxy.length > 0;
-  const gate = new Gate(engine, { admission, addresses, isBehindProxy }, refuse);
+  const admissionOptions = { admission, addresses, isBehindProxy: options.trustProxy.length > 0 };
+  const sessionAdmission = new SessionAdmission(engine, admissionOptions);
+  countSessions(engine, admissionOptions, refuse);
   countLateHandshakes(app, () => refuse("handshake_timeout"));
 
   for (const reason of ["too many connections", "pipelined"]) metrics.tcpClosed.of([reason]);
@@ -38,17 +39,17 @@ export async function attach(engine: Engine, app: FastifyInstance, options: Atta
     metrics.tcpClosed.add([reason]);
     log.write({ level: "info", message: "TCP connection closed", about: { address, reason } });
   };
-  limitConnections(app.server, {
-    max: tcpConnections(options.maxConnectionsPerAddress),
+  limitTcpConnections(app.server, {
+    max: tcpConnectionsFor(options.maxConnectionsPerAddress),
     addressOf: (socket) => (addresses.trusts(socket) ? undefined : addresses.ofPeer(socket)),
     onRefused: (address) => onTcpClosed("too many connections", address),
   });
-  await listenOnOneAddress(app.server);
+  await useOneLocalhostAddress(app.server);
 
   const files = await clientFiles(path, app.log, answerTimeMs(options.sendQueueAgeMs));
   app.addHook("onClose", () => files.close());
   const refusalOf = (request: EngineRequest) => {
-    const refusal = gate.refusalOf(request);
+    const refusal = sessionAdmission.refusalOf(request);
     if (!refusal) return undefined;
     refuse(refusal.code);
     const { code, message } = refusal;

@@ -66,7 +66,7 @@ export function broadcast(
   }
   if (pacer) {
     pacer.workBytes = workBytes;
-    pacer.spokenBytes += framed.length;
+    pacer.messageBytes += framed.length;
   }
   if (failure) throw failure.error;
 }

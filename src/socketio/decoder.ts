@@ -2,9 +2,14 @@ import { Decoder, PacketType } from "socket.io-parser";
 import { ownMemory } from "../engineio/frame.ts";
 import { chunkBytes } from "../engineio/frame-scanner.ts";
 import type { Session } from "../engineio/session.ts";
-import { longestHeadChars, parseFactor } from "../limits/numbers.ts";
+import { AwaitedPacket } from "./awaited-packet.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
-import { AwaitedPacket, attachmentsOf, binaryEvent, namespaceOf, unreadEvent } from "./unread.ts";
+import { attachmentsOf, namespaceOf } from "./packet-prefix.ts";
+import { longestHeadChars } from "./packet-sizes.ts";
+import { binaryEvent, oversizedEvent } from "./placeholder-events.ts";
+
+/** Cost of parsing JSON other than strings, relative to a string of the same length. */
+const parseFactor = 8;
 
 /** The memory of parsed JSON, in multiples of its length. */
 const jsonFactor = 20;
@@ -65,7 +70,7 @@ export class FastDecoder extends Decoder {
     if (this.awaited) throw new Error("expected an attachment, got text");
     const { maxEventChars, isApplications } = this.#bounds;
     if (data.length > maxEventChars && !isApplications(namespaceOf(data))) {
-      this.#decoded(unreadEvent(data));
+      this.#decoded(oversizedEvent(data));
       return;
     }
     const packet = this.#event(data);

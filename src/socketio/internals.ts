@@ -19,6 +19,12 @@ export interface ClientInternals {
   writeToEngine(packets: string[], options: object): void;
 }
 
+/** socket.io's Server. */
+export interface ServerInternals {
+  /** All namespaces that exist now, by name. */
+  readonly _nsps: ReadonlyMap<string, unknown>;
+}
+
 /** socket.io's Namespace. */
 export interface NamespaceInternals {
   /**

@@ -1,14 +1,15 @@
 import { type DefaultEventsMap, type Namespace, Server, type Socket } from "socket.io";
-import { Encoder } from "socket.io-parser";
 import { Engine, type EngineBounds } from "../engineio/engine.ts";
 import { withRequest } from "../engineio/request.ts";
 import { type Session, sessionOf } from "../engineio/session.ts";
 import type { DisconnectReason } from "../errors.ts";
-import { burstBytes, longestEventChars, longestHandshakeChars } from "../limits/numbers.ts";
+import { burstBytes } from "../limits/byte-rate.ts";
 import type { ServerEvents } from "../protocol.ts";
 import { FastAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
-import type { NamespaceInternals } from "./internals.ts";
+import { encoderFor } from "./encoder.ts";
+import type { NamespaceInternals, ServerInternals } from "./internals.ts";
+import { longestEventChars, longestHandshakeChars } from "./packet-sizes.ts";
 
 /** Arguments are unknown until a dispatcher has validated them. */
 type ClientEvents = Record<string, (...args: unknown[]) => void>;
@@ -77,21 +78,20 @@ export function createServer(
   const bounds = { ...options, burstBytes: burstBytes(options) };
   const engine = new Engine(engineOptions(options), bounds, onClose);
   const builtin = new Set(options.namespaces?.map(({ name }) => name));
-  const applications = new Set(builtin.has("/") ? [] : ["/"]);
   const decoderBounds = {
     maxPayloadBytes: options.maxPayloadBytes,
     maxHeadChars: longestHandshakeChars(options.maxRooms),
     maxEventChars: longestEventChars(options.maxTextChars),
-    isApplications: (namespace: string) => applications.has(namespace),
+    isApplications: (name: string) => !builtin.has(name) && (io as ServerInternals)._nsps.has(name),
   };
   let opening: Session | undefined;
   const io: SocketIOServer = new Server({
     adapter: FastAdapter,
-    parser: { Encoder, Decoder: decoderFor(decoderBounds, () => opening) },
+    parser: {
+      Encoder: encoderFor(({ nsp }) => builtin.has(nsp)),
+      Decoder: decoderFor(decoderBounds, () => opening),
+    },
     connectTimeout: options.handshakeTimeoutMs,
-  });
-  io.on("new_namespace", ({ name }) => {
-    if (!builtin.has(name)) applications.add(name);
   });
   keepHandshakes(io.sockets);
   io.on("new_namespace", keepHandshakes);
@@ -103,7 +103,10 @@ export function createServer(
   return { io, engine };
 }
 
-/** Gives each namespace the client's original handshake, even if the request has been released. */
+/**
+ * Gives each namespace the client's original handshake, even if the request has been released. Socket.IO creates
+ * namespaces itself, so a method of each one is replaced.
+ */
 function keepHandshakes(nsp: unknown): void {
   const namespace = nsp as NamespaceInternals;
   const { _add: add } = namespace;

@@ -31,7 +31,7 @@ const connections = Math.min(8_000, (Number.isNaN(limit) ? Infinity : limit) - 5
 const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\x1b[2K\r${text}`);
 
 async function measure(name: string, workload: string): Promise<Figures> {
-  const child = fork(fileURLToPath(new URL("server.ts", import.meta.url)), [name], {
+  const child = fork(fileURLToPath(new URL("server.ts", import.meta.url)), [name, workload], {
     execArgv: ["--import", "tsx", "--expose-gc", ...profiling],
   });
   try {
@@ -59,6 +59,8 @@ const results: Record<string, Record<string, number[]>> = {};
 for (const workload of options.only.split(",")) {
   for (let round = 1; round <= Number(options.rounds); round++) {
     for (const name of names) {
+      // The raw server keeps no log.
+      if (workload === "storm" && name === "ws") continue;
       say(`${workload}, round ${round} of ${options.rounds}: ${name}`);
       for (const [figure, value] of Object.entries(await measure(name, workload))) {
         const runs = results[figure] ?? {};

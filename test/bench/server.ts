@@ -1,12 +1,16 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Server } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Message } from "../../src/protocol.ts";
 import type { Envelope } from "../../src/rooms/envelope.ts";
 import { SocketIOGateway } from "../../src/socketio/gateway.ts";
 import type { SocketIONamespace } from "../../src/socketio/server.ts";
 import { buildOnStock } from "../support/stock.ts";
 
 /*
- * One measured server in its own process: `server.ts roomcast | stock | ws`. It reports its port to the
+ * One measured server in its own process: `server.ts roomcast | stock | ws WORKLOAD`. It reports its port to the
  * parent process and, on request, the resources that it has used.
  */
 
@@ -43,8 +47,8 @@ class StockGateway extends SocketIOGateway {
     });
   }
 
-  override deliver(_members: unknown, { payload }: Envelope<"res">): void {
-    this.#nsp.to(`room:${payload.room}`).emit("res", payload);
+  override deliver(_members: unknown, { payload }: Envelope): void {
+    this.#nsp.to(`room:${payload.room}`).emit("res", payload as Message);
   }
 }
 
@@ -53,6 +57,19 @@ async function stock(): Promise<number> {
   const app = await buildOnStock(unlimited, StockGateway);
   await app.listen({ port: 0, host });
   return (app.server.address() as AddressInfo).port;
+}
+
+/** Stock Socket.IO with its own recovery, and no more of an application than the storm needs. */
+async function stockRecovery(): Promise<number> {
+  const http = createServer();
+  const io = new Server(http, { connectionStateRecovery: {} });
+  io.on("connection", (socket) => {
+    if (!socket.recovered) void socket.join("lobby");
+    socket.on("chat", (text) => io.to("lobby").emit("res", { type: "chat", text }));
+  });
+  http.listen(0, host);
+  await once(http, "listening");
+  return (http.address() as AddressInfo).port;
 }
 
 /** The least work that Node can do: only `ws`, one write per connection and turn, and no checks. */
@@ -109,7 +126,9 @@ async function ws(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-const servers: Record<string, () => Promise<number>> = { roomcast, stock, ws };
+const servers: Record<string, () => Promise<number>> = { roomcast, stock, ws, "stock storm": stockRecovery };
+const [, , server = "", workload = ""] = process.argv;
+const start = servers[`${server} ${workload}`] ?? servers[server];
 
 process.on("message", () => {
   globalThis.gc?.();
@@ -118,4 +137,4 @@ process.on("message", () => {
   process.send?.({ cpuMs: (user + system) / 1_000, heapBytes: heapUsed + external, rssBytes: rss });
 });
 process.on("disconnect", () => process.exit());
-process.send?.({ port: await servers[process.argv[2] ?? ""]?.() });
+process.send?.({ port: await start?.() });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { textFrame } from "../support/frames.ts";
 import { type BenchClient, connectMany } from "./client.ts";
+import { reconnectStorm } from "./storm.ts";
 
 /** The resources that a server has used since it started. */
 export interface Usage {
@@ -189,4 +190,5 @@ export const workloads: Record<string, (server: Measured, connections: number) =
   stalled: stalledMembers,
   connect,
   idle,
+  storm: reconnectStorm,
 };

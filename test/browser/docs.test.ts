@@ -5,7 +5,7 @@ import { accessible, fits, looks } from "../support/appearance.ts";
 import { useBrowser } from "../support/browser.ts";
 import { skipWithout } from "../support/programs.ts";
 import { startServer } from "../support/server.ts";
-import { windows } from "../support/window.ts";
+import { windows } from "./window.ts";
 
 const paths = readdirSync(new URL("../../asset/docs", import.meta.url)).map((file) =>
   file.replace(/\.md$/, "").replace(/^index$/, ""),

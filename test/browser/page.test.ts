@@ -5,7 +5,7 @@ import { enter } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { runScript } from "../support/script.ts";
 import { startServer } from "../support/server.ts";
-import { windows } from "../support/window.ts";
+import { windows } from "./window.ts";
 
 const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 const evil = `<img src=x onerror="alert(1)">'"\`\${1}</script><script>alert(2)</script>`;
@@ -25,45 +25,53 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
       const ann = await visit(url);
       await ann.enter("ann", "lobby", namespace);
       const bob = await visit(`${url}/?room=lobby&userId=bob&namespace=${namespace}`);
-      await ann.reads("bob joined lobby");
+      await ann.reads("bob is online");
       await ann.say("hello bob");
       await bob.reads("hello bob");
       await bob.say("hello ann");
       await ann.reads("hello ann");
       assert.equal(await ann.log.locator(".own", { hasText: "hello bob" }).count(), 1);
       assert.equal(await ann.log.locator(".own", { hasText: "hello ann" }).count(), 0);
-      for (const window of [ann, bob]) await window.say("join den");
+      for (const window of [ann, bob]) await window.say("/join den");
       await ann.room("den").getByText("2 members").waitFor();
       await bob.say("only for the den");
       await ann.reads("only for the den");
       await ann.room("lobby").click();
       assert.ok(!(await ann.texts()).includes("only for the den"));
       if (namespace === "/chat") {
-        await ann.say("msg to myself");
+        await ann.say("/msg to myself");
         await ann.page.getByText("recv to myself").waitFor();
       }
       await bob.page.close();
-      await ann.reads("bob disconnected");
+      await ann.reads("bob is offline");
       await ann.room("den").getByText("1 member", { exact: true }).waitFor();
     });
   }
 
-  test("the demo's commands work as in the demo, and errors appear next to the input line", async (t) => {
+  test("commands take a slash, everything else is said, and errors appear next to the input line", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     const bob = await enter(t, url, "bob", "lobby");
-    await ann.say("notice this");
+    await ann.say("/notice this");
     await ann.reads("have this");
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
-    await ann.say("leave den");
+    await ann.say("/leave den");
     await ann.room("den").waitFor({ state: "detached" });
-    await ann.say("leave attic");
+    await ann.say("/leave attic");
     await ann.page.getByRole("alert").getByText("not in that room").waitFor();
-    assert.equal(await ann.line.inputValue(), "leave attic");
-    await ann.say("msg is no command here");
-    await bob.hears("<= msg is no command here");
-    await ann.say("bye");
+    assert.equal(await ann.line.inputValue(), "/leave attic");
+    await ann.line.clear();
+    for (const text of ["join us for lunch?", "bye", "//bye"]) await ann.say(text);
+    for (const text of ["join us for lunch?", "bye", "/bye"]) await bob.hears(`<= ${text}`);
+    await ann.say("/msg me");
+    await ann.page.getByRole("alert").getByText("/msg works in the namespace /chat only.").waitFor();
+    await ann.say("/dance");
+    await ann.page.getByRole("alert").getByText("There is no command /dance.").waitFor();
+    assert.equal(await ann.line.inputValue(), "/dance");
+    await ann.say("/help");
+    await ann.log.getByText("/tell user text: send a text to one user").waitFor();
+    await ann.say("/bye");
     await bob.hears("<= ann leaved");
     await ann.status("offline");
     await ann.page.getByText("You said bye.").first().waitFor();
@@ -73,15 +81,20 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await bob.hears("<= back again");
   });
 
-  test("a message sent from Everything goes to all rooms and is shown once", async (t) => {
+  test("asks before it sends to all rooms from Everything, and shows the message once", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
     const bob = await enter(t, url, "bob", "lobby");
     await bob.ask("join", "den");
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
     await ann.room("Everything").click();
     await ann.say("to all");
+    await ann.page.getByText("Send this to 2 rooms?").waitFor();
+    await ann.page.getByRole("button", { name: "Cancel" }).click();
+    assert.equal(await ann.line.inputValue(), "to all");
+    await ann.line.press("Enter");
+    await ann.page.getByRole("button", { name: "Send to all" }).click();
     await ann.reads("to all");
     await bob.ask("chat", "to all as well");
     await ann.reads("to all as well");
@@ -95,7 +108,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
   test("rooms that are not in view count unread messages, also in the page title", async (t) => {
     const { url } = await startServer(t);
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
     const bob = await enter(t, url, "bob", "lobby");
     for (const text of ["one", "two", "three"]) await bob.ask("chat", text);
@@ -112,10 +125,10 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const ann = await windows(t, open)(`${url}/?room=the+lobby&userId=ann&namespace=/chat`);
     const [other] = await Promise.all([
       ann.page.context().waitForEvent("page"),
-      ann.page.getByRole("link", { name: "Open the lobby as another user" }).click(),
+      ann.page.getByRole("link", { name: "Open as another user" }).click(),
     ]);
     await other.getByText("Connected as bob, in the lobby").waitFor();
-    await ann.reads("bob joined the lobby");
+    await ann.reads("bob is online");
   });
 
   test("keeps the scroll position of a user who scrolled up and shows the number of new messages", async (t) => {
@@ -145,25 +158,27 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
   test("a server restart while the user types loses nothing and is reported once", async (t) => {
     const first = await startServer(t);
     const ann = await windows(t, open)(`${first.url}/?room=lobby&userId=ann`);
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
     await ann.line.fill("half a sen");
     await first.app.close();
     await ann.status("reconnecting");
     await ann.line.press("Enter");
     const { url } = await startServer(t, {}, { port: first.port });
-    await ann.reads("Back, in lobby, den again");
+    await ann.reads("Some messages are lost");
     await ann.line.press("End");
     await ann.page.keyboard.type("tence");
     assert.equal(await ann.line.inputValue(), "half a sentence");
-    const bob = await enter(t, url, "bob", "lobby");
-    await ann.room("lobby").getByText("2 members").waitFor();
     await ann.room("lobby").click();
+    assert.equal(await ann.line.inputValue(), "");
+    await ann.room("den").click();
+    const bob = await enter(t, url, "bob", "den");
+    await ann.room("den").getByText("2 members").waitFor();
     await ann.line.press("Enter");
     await bob.hears("<= half a sentence");
     const texts = await ann.texts();
-    assert.equal(texts.filter((text) => text.startsWith("Back")).length, 1);
-    assert.equal(texts.filter((text) => text === "ann joined lobby").length, 1);
+    assert.equal(texts.filter((text) => text === "Some messages are lost").length, 1);
+    assert.equal(texts.filter((text) => text === "ann joined den").length, 1);
   });
 
   test("shows why a handshake was refused and lets the user correct it", async (t) => {
@@ -181,7 +196,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const { url } = await startServer(t);
     const ann = await windows(t, withoutWebSocket)(`${url}/?room=lobby&userId=ann`);
     const others = await Promise.all(["bob", "cleo", "dan"].map((name) => enter(t, url, name, "lobby")));
-    await Promise.all([ann.say("join den"), ...others.map((other) => other.ask("join", "den"))]);
+    await Promise.all([ann.say("/join den"), ...others.map((other) => other.ask("join", "den"))]);
     await ann.room("den").getByText("4 members").waitFor();
     await ann.room("lobby").getByText("4 members").waitFor();
   });
@@ -189,7 +204,7 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
   test("a user refused for too many rooms can connect after leaving one", async (t) => {
     const { url } = await startServer(t, { maxRooms: 2 });
     const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`);
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
     await ann.page.getByRole("button", { name: "Disconnect" }).click();
     await ann.page.getByLabel("Room", { exact: true }).fill("attic");
@@ -203,10 +218,10 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await ann.status("connected");
     await ann.reads("ann joined attic");
     await ann.room("Everything").click();
-    await ann.reads("Back, in lobby again");
-    await ann.say("leave lobby");
+    await ann.reads("Caught up, nothing missed");
+    await ann.say("/leave lobby");
     await ann.reads("You left lobby");
-    await ann.say("join lobby");
+    await ann.say("/join lobby");
     await ann.reads("ann joined lobby");
   });
 
@@ -234,30 +249,6 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     await bob.reads("and back");
   });
 
-  test("the wire panel shows every event with its ack and can be filtered, copied and cleared", async (t) => {
-    const { url } = await startServer(t);
-    const ann = await windows(t, open)(`${url}/?room=lobby&userId=ann`, clipboard);
-    await ann.say("join den");
-    await ann.reads("ann joined den");
-    await ann.page.getByRole("button", { name: "Wire" }).click();
-    const wire = ann.page.getByRole("complementary", { name: "Wire" });
-    const join = wire.locator("li", { hasText: "out" }).filter({ hasText: /join.*"den"/s });
-    await join.getByText('ack {"room":"den","rooms":["lobby","den"],"members":1}').waitFor();
-    await join.getByText(/\d ms/).waitFor();
-    await join.getByText(/· 14 B/).waitFor();
-    await join.getByRole("button", { name: "Copy join as a line of code" }).click();
-    await ann.page.getByText("Copied the event").waitFor({ state: "attached" });
-    assert.equal(
-      await ann.page.evaluate(() => navigator.clipboard.readText()),
-      'socket.emit("join", "den");',
-    );
-    await wire.getByRole("searchbox").fill("connected!");
-    await wire.locator("li").nth(1).waitFor({ state: "detached" });
-    await wire.locator("li", { hasText: "connected!" }).waitFor();
-    await wire.getByRole("button", { name: "Clear" }).click();
-    await wire.locator("li").waitFor({ state: "detached" });
-  });
-
   test("the copied script repeats in Node what the window did, for any names and texts", async (t) => {
     const { url } = await startServer(t);
     const bob = await enter(t, `${url}/chat`, "bob", evil);
@@ -265,8 +256,8 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const ann = await windows(t, open)(`${url}/?${search}`, clipboard);
     await ann.say(evil);
     await bob.hears(`<= ${evil}`);
-    await ann.say("join den\u2028");
-    await ann.say("msg last words");
+    await ann.say("/join den\u2028");
+    await ann.say("/msg last words");
     await ann.page.getByText("recv last words").waitFor();
     await ann.page.getByRole("button", { name: "Copy as script" }).click();
     await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
@@ -288,12 +279,12 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
     const bob = await enter(t, url, `${evil}2`, evil);
     await bob.ask("chat", evil);
     await ann.reads(evil);
-    await ann.say(`leave ${evil}3`);
+    await ann.say(`/leave ${evil}3`);
     await ann.page.getByRole("alert").getByText("not in that room").waitFor();
     await ann.room("Everything").click();
-    await ann.reads(`${evil}2 joined ${evil}`);
+    await ann.reads(`${evil}2 is online`);
     await bob.ask("bye");
-    await ann.reads(`${evil}2 said bye`);
+    await ann.reads(`${evil}2 is offline`);
     assert.equal(await ann.page.locator("img, script:not([src])").count(), 0);
     await ann.room(evil).first().click();
     await ann.page.waitForFunction((title) => document.title === title, evil);
@@ -307,23 +298,24 @@ describe("the page", { skip: skipWithout("chromium") }, () => {
       keys.reduce((done, key) => done.then(() => page.keyboard.press(key)), Promise.resolve());
     await press("Tab");
     await page.keyboard.type("ann");
-    await press("Tab", "Tab", "Tab", "Enter");
+    await press("Tab", "Enter");
     await bob.hears("<= ann join lobby");
     await page.locator("#line:focus").waitFor();
-    await page.keyboard.type("jo");
+    await page.keyboard.type("/jo");
     await press("Tab");
     await page.keyboard.type("den");
     await press("Enter");
     await page.getByText("ann joined den").waitFor();
     await press("ArrowUp");
-    assert.equal(await page.locator("#line").inputValue(), "join den");
+    assert.equal(await page.locator("#line").inputValue(), "/join den");
     await press("ArrowDown");
-    await page.keyboard.type("leave l");
+    await page.keyboard.type("/leave l");
     await press("Tab", "Enter");
     await bob.hears("<= ann leave lobby");
     await press("Shift+Tab");
     await page.locator("[role=log]:focus").waitFor();
-    await press("Shift+Tab", "Shift+Tab");
+    // Over the room's three controls and the button of the form.
+    await press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab");
     await page.keyboard.type("attic");
     await press("Enter");
     await page.getByText("ann joined attic").waitFor();

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { clockSkewSeconds } from "../../src/limits/numbers.ts";
+import { clockSkewSeconds } from "../../src/auth/tokens.ts";
 import { useBrowser } from "../support/browser.ts";
 import { connect } from "../support/client.ts";
 import { skipWithout } from "../support/programs.ts";
 import { runScript } from "../support/script.ts";
 import { startServer } from "../support/server.ts";
 import { authSecret, now, token } from "../support/tokens.ts";
-import { type Window, windows } from "../support/window.ts";
+import { type Window, windows } from "./window.ts";
 
 const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 
@@ -15,6 +15,12 @@ const clipboard = { permissions: ["clipboard-read", "clipboard-write"] };
 const brief = () => token({ exp: now() - clockSkewSeconds + 2 });
 
 const field = ({ page }: Window) => page.getByLabel("Token (if required)");
+
+/** Types a token into the form. */
+async function present(window: Window, token: string): Promise<void> {
+  await window.advanced();
+  await field(window).fill(token);
+}
 
 /** Waits until the start page shows this sentence and has focused the token field. */
 async function asksFor({ page }: Window, sentence: string): Promise<void> {
@@ -29,14 +35,15 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url, clipboard);
     const [first, second] = [await token(), await token({ jti: "second" })];
+    await ann.advanced();
     assert.deepEqual(
       [await field(ann).getAttribute("type"), await field(ann).getAttribute("autocomplete")],
       ["password", "off"],
     );
-    await field(ann).fill(` ${first} `);
+    await present(ann, ` ${first} `);
     await ann.enter("somebody", "lobby");
     await ann.reads("ann joined lobby");
-    await ann.say(`auth ${second}`);
+    await ann.say(`/auth ${second}`);
     await ann.page.getByText(/^The new token is valid until .*\d:\d\d/).waitFor();
     await ann.say("hello");
     await ann.line.press("ArrowUp");
@@ -61,11 +68,11 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     const { url } = await startServer(t, { authSecret });
     const bob = await connect(t, url, { auth: { token: await token({ sub: "bob" }), room: "lobby" } });
     const ann = await windows(t, open)(url, clipboard);
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await ann.enter("ann", "lobby");
     await ann.say("said before");
     await ann.reads("said before");
-    await ann.say(`auth ${await token()}`);
+    await ann.say(`/auth ${await token()}`);
     await ann.page.getByText(/^The new token is valid/).waitFor();
     await ann.page.getByRole("button", { name: "Copy as script" }).click();
     await ann.page.getByText("Copied a Node script").waitFor({ state: "attached" });
@@ -99,23 +106,23 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await ann.page.getByLabel("Room", { exact: true }).fill("den");
     await field(ann).press("Enter");
     await ann.reads("ann joined den");
-    await ann.say("join lobby");
+    await ann.say("/join lobby");
     await ann.page.getByRole("alert").getByText("The token does not allow the room lobby.").waitFor();
   });
 
   test("reports that the token has expired and continues with a new one", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await ann.enter("ann", "lobby");
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
-    await ann.say(`auth ${await brief()}`);
+    await ann.say(`/auth ${await brief()}`);
     await ann.reads("Your token has expired");
-    await ann.page.getByRole("alert").getByText("Token expired: send auth and a new one.").waitFor();
-    await ann.say(`auth ${await token({ sub: "bob" })}`);
+    await ann.page.getByRole("alert").getByText("Token expired: send /auth and a new one.").waitFor();
+    await ann.say(`/auth ${await token({ sub: "bob" })}`);
     await ann.page.getByRole("alert").getByText("The token is another user's.").waitFor();
-    await ann.say(`auth ${await token({ rooms: ["lobby"], exp: undefined })}`);
+    await ann.say(`/auth ${await token({ rooms: ["lobby"], exp: undefined })}`);
     await ann.page.getByText("The new token does not expire").first().waitFor();
     await ann.room("den").waitFor({ state: "detached" });
     await ann.room("lobby").click();
@@ -126,27 +133,27 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
   test("asks for a new token after the old one expired and rejoins the previous rooms", async (t) => {
     const { url } = await startServer(t, { authSecret, authGraceMs: 0 });
     const ann = await windows(t, open)(url);
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await ann.enter("ann", "lobby");
-    await ann.say("join den");
+    await ann.say("/join den");
     await ann.reads("ann joined den");
-    await ann.say(`auth ${await brief()}`);
+    await ann.say(`/auth ${await brief()}`);
     await asksFor(ann, "Your token has expired, and no new one came. Give a new one below.");
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await field(ann).press("Enter");
-    await ann.reads("Back, in lobby, den again");
-    await ann.say("bye");
+    await ann.reads("Caught up, nothing missed");
+    await ann.say("/bye");
     await ann.page.getByRole("alert").getByText("You said bye.", { exact: true }).waitFor();
   });
 
   test("shows the new user after connecting with another user's token", async (t) => {
     const { url } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await ann.enter("me", "lobby");
     await ann.reads("Connected as ann, in lobby");
     await ann.page.getByRole("button", { name: "Disconnect" }).click();
-    await field(ann).fill(await token({ sub: "bob" }));
+    await present(ann, await token({ sub: "bob" }));
     await field(ann).press("Enter");
     await ann.reads("Connected as bob, in lobby");
     await ann.page.getByRole("definition").getByText("bob", { exact: true }).waitFor();
@@ -155,7 +162,7 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
   test("does not take the focus from a user who is typing", async (t) => {
     const { url, port, app } = await startServer(t, { authSecret });
     const ann = await windows(t, open)(url);
-    await field(ann).fill(await token());
+    await present(ann, await token());
     await ann.enter("ann", "lobby");
     await ann.line.fill("half a sen");
     await app.close();

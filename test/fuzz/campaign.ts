@@ -15,7 +15,7 @@ const rssMarginBytes = 120_000_000;
 const sessionsAtOnce = 48;
 
 /** A run of the fuzzer against its own server. */
-export class Campaign {
+class Campaign {
   readonly #seed: number;
   readonly #target: Target;
   readonly #run: Run;
@@ -129,4 +129,43 @@ function grown(baseline: Memory, after: Memory): Memory {
   return { heapBytes, rssBytes };
 }
 
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Runs a campaign and prints its result. @returns the exit code: 0 if nothing was found, 1 for a finding */
+export async function fuzz(seconds: number, seed: number): Promise<number> {
+  console.log(`Fuzzing for ${seconds} seconds with --seed ${seed}.`);
+  const campaign = await Campaign.start(seed);
+  try {
+    const grown = await campaign.fuzz(seconds);
+    console.log(summary(campaign, { seconds, seed }, grown));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Finding)) throw error;
+    console.error(reported(campaign, seed, error));
+    return 1;
+  } finally {
+    campaign.stop();
+  }
+}
+
+function summary(
+  { tally }: Campaign,
+  { seconds, seed }: { seconds: number; seed: number },
+  grown: Memory,
+): string {
+  const { sessions, connections, packets, requests, acks } = tally;
+  return (
+    `Nothing found: ${seconds} seconds, ${sessions} sessions, ${connections} connections opened, ${packets} packets ` +
+    `sent, ${requests} HTTP requests, ${acks} events acked, heap ${megabytes(grown.heapBytes)} and rss ` +
+    `${megabytes(grown.rssBytes)} more than after the warm-up, seed ${seed}.`
+  );
+}
+
+function reported({ journal, tally }: Campaign, seed: number, finding: Finding): string {
+  return [
+    "The bytes that were sent last, the latest at the end:",
+    ...journal,
+    "",
+    `Found with --seed ${seed}, by session ${tally.sessions} or one before it: ${finding.message}`,
+  ].join("\n");
+}

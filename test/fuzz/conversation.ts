@@ -37,7 +37,14 @@ function greeting(random: Random, version: Version, namespace: string): Packet[]
 
 function auth(random: Random): object {
   const room = random.chance(0.5) ? random.pick(rooms) : random.several(0, 4, () => random.pick(rooms));
-  return random.chance(0.5) ? { room } : { userId: `user ${random.between(0, 9)}`, room };
+  const replay = random.pick<object>([{}, { last: random.between(0, 200) }, { since: since(random) }]);
+  return { room, ...(random.chance(0.5) ? {} : { userId: `user ${random.between(0, 9)}` }), ...replay };
+}
+
+const offsets = ["k3f9:17", "0:0", "x:999999999999999", "x:-1", "", ":", null];
+
+function since(random: Random): object {
+  return Object.fromEntries(random.several(0, 4, () => [random.pick(rooms), random.pick(offsets)]));
 }
 
 function farewell(random: Random, namespace: string): Packet[] {
@@ -67,6 +74,19 @@ function event(random: Random): unknown[] {
     [2, ["chat", word, room]],
     [2, ["notice", word]],
     [2, ["msg", word]],
+    [
+      2,
+      [
+        "join",
+        room,
+        random.pick<object>([{ last: random.between(0, 200) }, { since: random.pick(offsets) }]),
+      ],
+    ],
+    [2, ["chat", word, { room, id: `id ${random.between(0, 9)}` }]],
+    [3, ["publish", room, argument(random), { id: word, transient: random.chance(0.5) }]],
+    [1, ["history", room, { before: random.pick(offsets), limit: random.between(-1, 1_001) }]],
+    [2, [random.pick(["who", "watch", "unwatch"]), room]],
+    [1, [random.pick(["tell", "whisper"]), `user ${random.between(0, 9)}`, word]],
     [1, ["shout", word]],
     [1, [random.pick(["join", "leave", "chat", "notice", "msg"]), argument(random), room]],
   ]);

@@ -82,7 +82,7 @@ function lieLive(t: TestContext, lie: (entry: LogEntry, epoch: string) => LogEnt
 }
 
 const inOtherEpoch = ({ payload, seq }: LogEntry) =>
-  new LogEntry({ ...payload, offset: offsetOf({ epoch: "other", seq }) }, seq);
+  new LogEntry(seq, JSON.stringify({ ...payload, offset: offsetOf({ epoch: "other", seq }) }));
 
 /** Each lie and how it is found. */
 const liesInReplays: Record<string, [lie: (page: Page) => Partial<Page>, found: RegExp]> = {

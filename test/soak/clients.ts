@@ -10,6 +10,7 @@ export interface Reply {
   error?: ErrorInfo;
   members?: number;
   recipients?: number;
+  missed?: number;
 }
 
 /** A client that is connected to one namespace. */

@@ -16,7 +16,13 @@ export interface Range {
 export type Outcome = "ok" | ErrorCode;
 
 /** The events of each namespace; all others are counted as one, `unknown`. */
-const rootEvents = ["join", "leave", "chat", "notice", "bye", "auth"];
+const rootEvents = ["join", "leave", "chat", "notice", "bye", "auth", "publish", "history"].concat([
+  "who",
+  "watch",
+  "unwatch",
+  "tell",
+  "whisper",
+]);
 const known: Record<string, string[]> = { "/": rootEvents, "/chat": [...rootEvents, "msg"] };
 
 /** Bytes, including those around packets, that may be in transit to a client when it stops reading. */

@@ -4,7 +4,7 @@ import type { NamespaceName } from "../../src/protocol.ts";
 import { within } from "../support/deferred.ts";
 import type { Random } from "../support/random.ts";
 import { type Client, RawClient } from "./clients.ts";
-import { bye, chat, enter, join, leave, lose, type Room, sayBye } from "./rooms.ts";
+import { bye, chat, enter, join, leave, lose, type Room, replay, sayBye, send } from "./rooms.ts";
 import type { Behavior, Scenario, SocketClient } from "./scenario.ts";
 import { settings } from "./server-process.ts";
 
@@ -47,6 +47,18 @@ const actions: [weight: number, action: Action][] = [
   [10, withRoom(false, join)],
   [3, withRoom(true, join)],
   [8, withRoom(true, leave)],
+  [
+    5,
+    withRoom(true, (client, { name }, random) => send(client, "publish", name, { said: random.pick(words) })),
+  ],
+  [3, withRoom(true, (client, { name }) => send(client, "publish", name, 7, { transient: true }))],
+  [5, withRoom(true, (client, room, random) => replay(client, room, random.between(0, 20)))],
+  [3, withRoom(true, (client, { name }) => client.ask("history", name, { limit: 10 }))],
+  [
+    3,
+    withRoom(true, (client, { name }, random) => client.ask(random.pick(["who", "watch", "unwatch"]), name)),
+  ],
+  [2, (client) => send(client, "tell", client.userId, "note to self")],
   [2, withRoom(false, (client, { name }) => refused(client, "not_in_room", "leave", name))],
   [2, withRoom(false, (client, { name }) => refused(client, "not_in_room", "chat", "psst", name))],
   [2, (client) => refused(client, "unknown_event", "shout", "hey")],

@@ -108,10 +108,21 @@ export function leave(client: Client, room: Room): Promise<void> {
 }
 
 /** Sends a message to one room or to all that the client is in. */
-export async function chat(client: Client, text: string, room?: Room): Promise<Reply> {
-  const reply = await client.ask("chat", text, ...(room ? [room.name] : []));
+export const chat = (client: Client, text: string, room?: Room): Promise<Reply> =>
+  send(client, "chat", text, ...(room ? [room.name] : []));
+
+/** Sends an event whose ack tells the number of copies. */
+export async function send(client: Client, event: string, ...args: unknown[]): Promise<Reply> {
+  const reply = await client.ask(event, ...args);
   if (!reply.error) client.counts.delivered(client.namespace, reply.recipients ?? Number.NaN);
   return reply;
+}
+
+/** Asks for the last messages of a room that the client is in. */
+export async function replay(client: Client, room: Room, last: number): Promise<void> {
+  const reply = await client.ask("join", room.name, { last });
+  mustSucceed(reply);
+  client.counts.delivered(client.namespace, reply.missed ?? Number.NaN);
 }
 
 /** Sends bye, waits for the disconnect and closes the connection. */

@@ -2,12 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { main } from "../support/command.ts";
 import { scrape } from "../support/metrics.ts";
 import { freePort } from "../support/proxy.ts";
-
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /**
  * Limits so low that the clients reach them all the time. A silent client exceeds `send-queue-age` before
@@ -56,7 +54,7 @@ export class ServerProcess {
     const flags = { port, "operations-port": operationsPort, "log-level": "warn", ...settings };
     const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const inspect = [`--inspect=127.0.0.1:${inspectorPort}`, "--inspect-publish-uid=http"];
-    this.#process = spawn(process.execPath, [...inspect, "--import", "tsx", main, ...args], {
+    this.#process = spawn(process.execPath, [...inspect, main, ...args], {
       env: { PATH: process.env.PATH },
       stdio: ["ignore", "pipe", "pipe"],
     });

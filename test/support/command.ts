@@ -3,7 +3,8 @@ import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+/** The built command, which starts in half the time that its sources need; run.ts builds it. */
+export const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
 /** The command in its own process, and its output so far. */
 export class Command {
@@ -39,9 +40,9 @@ export class Command {
   }
 }
 
-/** Starts the command from its sources; it is killed when the test ends. */
+/** Starts the command; it is killed when the test ends. */
 export function runCommand(t: TestContext, args: string[], env: Record<string, string> = {}): Command {
-  const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -15,7 +15,10 @@ const allFiles = () =>
     .map((name) => join("test", name))
     .toSorted();
 
-/** Suites that take more than four seconds, because they wait for timeouts or start many processes. */
+/**
+ * Suites that take more than four seconds, because they wait for timeouts or start many processes, or that
+ * measure their own process. Each has a process of its own; the other suites in `test/` share one.
+ */
 const slow = [
   "auth",
   "dashboard",
@@ -24,30 +27,44 @@ const slow = [
   "fanout",
   "hostile",
   "inbound",
+  "leaks",
   "limits",
 ].concat(["operations", "package", "pipeline", "settings", "shutdown", "slow", "tls", "write-path"]);
-const quickFiles = () =>
-  allFiles().filter((file) => dirname(file) === "test" && !slow.includes(basename(file, ".test.ts")));
+const isQuick = (file: string) => dirname(file) === "test" && !slow.includes(basename(file, ".test.ts"));
+const together = join("test", "support", "together.ts");
 
 const args = process.argv.slice(2);
 const variables = args.filter(isVariable);
 const files = args.filter(isTestFile);
 const flags = args.filter((arg) => !isVariable(arg) && !isTestFile(arg) && arg !== "--quick");
-const chosen = args.includes("--quick") ? quickFiles() : files.length > 0 ? files : allFiles();
+const quick = allFiles().filter(isQuick);
+const slowFiles = args.includes("--quick") ? [] : allFiles().filter((file) => !isQuick(file));
+const chosen = files.length > 0 ? files : [together, ...slowFiles];
+
+// Tests of the command run dist, and nothing may rebuild it meanwhile.
+const { status } = spawnSync(process.execPath, [".ci/build.js", "--if-stale"], {
+  cwd: repository,
+  stdio: "inherit",
+});
+if (status !== 0) process.exit(1);
 
 const child = spawn(
   process.execPath,
   [
     ...["--import", "tsx", "--test", "--test-force-exit", "--test-timeout", "300000"],
     // Many tests wait rather than compute.
-    ...["--test-concurrency", String(Math.max(2, availableParallelism() - 1))],
+    ...["--test-concurrency", String(availableParallelism() + 1)],
     ...flags,
     ...chosen,
   ],
   {
     cwd: repository,
     stdio: "inherit",
-    env: { ...process.env, ...Object.fromEntries(variables.map((variable) => variable.split("=", 2))) },
+    env: {
+      ...process.env,
+      SUITES: quick.join(),
+      ...Object.fromEntries(variables.map((variable) => variable.split("=", 2))),
+    },
   },
 );
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));

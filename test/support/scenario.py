@@ -40,7 +40,9 @@ def expect(actual, expected):
 
 client.connect(f"{url}?userId=ann&room=hall", namespaces=["/chat"], transports=transports)
 events["res"].wait(10)
-expect(ask("join", "lobby"), {"room": "lobby", "rooms": ["hall", "lobby"], "members": 1})
+joined = ask("join", "lobby")
+expect(joined.pop("offset").split(":")[1], "0")
+expect(joined, {"room": "lobby", "rooms": ["hall", "lobby"], "members": 1, "status": "new", "missed": 0})
 expect(ask("chat", text)["recipients"], 2)
 expect(ask("chat", (text, "lobby"))["rooms"], ["lobby"])
 expect(ask("notice", text), f"have {text}")

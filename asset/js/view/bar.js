@@ -4,14 +4,44 @@ import { script } from "../script.js";
 const inStatus = ({ status, attempt }) =>
   status === "reconnecting" ? `reconnecting${attempt ? `, attempt ${attempt}` : ""} …` : status;
 
-/** The connection: its state, its transport, who one is, and the last round trip. */
+/** The connection: its state, user and transport, and the tools of the page. On a phone, all but the state is a menu. */
 export const bar = (state, actions) => {
-  const { namespace, status, socketId, transport, userId, roundTripMs, wireOpen, began, sent, token } = state;
+  const { menuOpen } = state;
+  const toggleMenu = () =>
+    actions.update((state) => {
+      state.menuOpen = !menuOpen;
+    });
+  return html`
+    <header>
+      <h1>roomcast</h1>
+      <span class="status" data-status=${state.status} role="status">${inStatus(state)}</span>
+      <button class="menu plain" aria-expanded=${String(menuOpen)} aria-controls="tools" @click=${toggleMenu}>Menu</button>
+      <div id="tools" class="tools ${menuOpen ? "open" : ""}">${facts(state, actions)} ${tools(state, actions)}</div>
+    </header>
+  `;
+};
+
+const facts = ({ namespace, userId, status, transport, roundTripMs, socketId }, actions) => {
   const on = status === "connected";
+  return html`
+    <dl>
+      ${userId ? fact("name", html`<bdi title=${userId}>${userId}</bdi>`) : nothing}
+      ${fact("namespace", namespace)}
+      ${on ? fact("over", transport) : nothing}
+      ${on && roundTripMs !== undefined ? fact("ack", `${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`) : nothing}
+      ${on ? fact("id", copyable(socketId, actions)) : nothing}
+    </dl>
+  `;
+};
+
+const tools = (state, actions) => {
+  const { wireOpen, status, namespace, userId, began, sent, token } = state;
   const gone = status === "offline" || status === "refused";
   const toggleWire = () =>
     actions.update((state) => {
-      state.wireOpen = !wireOpen;
+      Object.assign(state, { wireOpen: !wireOpen, menuOpen: false });
+      // There is seldom room for both.
+      if (state.wireOpen && matchMedia("(max-width: 90rem)").matches) state.membersOpen = false;
     });
   const copyScript = () =>
     actions.copy(
@@ -19,24 +49,14 @@ export const bar = (state, actions) => {
       "a Node script of this conversation",
     );
   return html`
-    <header>
-      <h1>roomcast</h1>
-      <span class="status" data-status=${status} role="status">${inStatus(state)}</span>
-      <dl>
-        ${fact("namespace", namespace)}
-        ${userId ? fact("name", html`<bdi title=${userId}>${userId}</bdi>`) : nothing}
-        ${on ? fact("over", transport) : nothing}
-        ${on && roundTripMs !== undefined ? fact("ack", `${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`) : nothing}
-        ${on ? fact("id", copyable(socketId, actions)) : nothing}
-      </dl>
-      <nav aria-label="Tools">
-        <button @click=${copyScript} title="Copy a Node script that does what this window has done">
-          Copy as script
-        </button>
-        <button @click=${toggleWire} aria-expanded=${String(wireOpen)}>Wire</button>
-        ${gone ? nothing : html`<button @click=${actions.disconnect}>Disconnect</button>`}
-      </nav>
-    </header>
+    <nav aria-label="Tools">
+      <a class="button plain" href="/docs/" target="_blank">Docs</a>
+      <button class="plain" @click=${copyScript} title="Copy a Node script that does what this window has done">
+        Copy as script
+      </button>
+      ${gone ? nothing : html`<button class="plain" @click=${actions.disconnect}>Disconnect</button>`}
+      <button @click=${toggleWire} aria-expanded=${String(wireOpen)}>Wire</button>
+    </nav>
   `;
 };
 

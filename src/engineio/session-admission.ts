@@ -8,55 +8,61 @@ import { clientsOf, type EngineRequest } from "./internals.ts";
 import { sessionOf } from "./session.ts";
 import { mayUse } from "./session-guard.ts";
 
-/** What a {@link Gate} bases its decisions on. */
-export interface GateOptions {
+/** The parts that admission of sessions needs. */
+export interface SessionAdmissionOptions {
   admission: Admission;
   addresses: Addresses;
   /** Whether a proxy may have replaced the `Host` header of requests. */
   isBehindProxy: boolean;
 }
 
-/** Decides from a client's request whether the client may start or continue a session. */
-export class Gate {
-  readonly #engine: Engine;
-  readonly #options: GateOptions;
+/**
+ * Counts the sessions of an engine by address, from now on.
+ *
+ * @param onRefused called with the code for each session that is closed on arrival, or because it joined no
+ * namespace
+ */
+export function countSessions(
+  engine: Engine,
+  { admission, addresses }: SessionAdmissionOptions,
+  onRefused: (code: RefusalCode) => void,
+): void {
+  engine.on("connection", (connection) => {
+    // A listener that the application added earlier may have closed the connection.
+    if (connection.readyState === "closed") return;
+    const session = sessionOf(connection);
+    const request = session.request as unknown as IncomingMessage;
+    const address = addresses.of(request);
+    // Several requests may have been admitted before the first of them was counted.
+    const refusal = admission.refusalOf(address);
+    if (refusal) {
+      onRefused(refusal.code);
+      connection.close(true);
+      return;
+    }
+    admission.enter(address);
+    session.address = address;
+    const origin = foreignOriginOf(request);
+    if (origin === undefined) return;
+    session.origin = origin;
+    session.openedWithOrigin = true;
+  });
+  engine.onClose = ({ address, handshakes }, reason) => {
+    // Without an address, the session was never counted.
+    if (address === "") return;
+    if (reason === "forced close" && handshakes === 0 && !admission.isClosed) onRefused("handshake_timeout");
+    admission.leave(address);
+  };
+}
 
-  /**
-   * Counts the sessions of an engine by address.
-   *
-   * @param refuse called with the code for each session that is closed on arrival, or because it joined no
-   * namespace
-   */
-  constructor(engine: Engine, options: GateOptions, refuse: (code: RefusalCode) => void) {
+/** Decides from a client's request whether the client may start or continue a session. */
+export class SessionAdmission {
+  readonly #engine: Engine;
+  readonly #options: SessionAdmissionOptions;
+
+  constructor(engine: Engine, options: SessionAdmissionOptions) {
     this.#engine = engine;
     this.#options = options;
-    const { admission, addresses } = options;
-    engine.on("connection", (connection) => {
-      // A listener that the application added earlier may have closed the connection.
-      if (connection.readyState === "closed") return;
-      const session = sessionOf(connection);
-      const request = session.request as unknown as IncomingMessage;
-      const address = addresses.of(request);
-      // Several requests may have been admitted before the first of them was counted.
-      const refusal = admission.refusalOf(address);
-      if (refusal) {
-        refuse(refusal.code);
-        connection.close(true);
-        return;
-      }
-      admission.enter(address);
-      session.address = address;
-      const origin = foreignOriginOf(request);
-      if (origin === undefined) return;
-      session.origin = origin;
-      session.beganNamed = true;
-    });
-    engine.onClose = ({ address, handshakes }, reason) => {
-      // Without an address, the session was never counted.
-      if (address === "") return;
-      if (reason === "forced close" && handshakes === 0 && !admission.isClosed) refuse("handshake_timeout");
-      admission.leave(address);
-    };
   }
 
   /** The reason to refuse a request; undefined if the request is admitted. */

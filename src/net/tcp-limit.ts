@@ -1,8 +1,14 @@
 import type { Server, Socket } from "node:net";
-import { Counts } from "../limits/numbers.ts";
+import { Counts } from "../limits/counts.ts";
+
+/**
+ * TCP connections needed for a number of sessions: a polling client sometimes has two, and pages and
+ * operators need some as well.
+ */
+export const tcpConnectionsFor = (sessions: number): number => 2 * sessions + 100;
 
 /** A limit on the TCP connections of each address. */
-export interface ConnectionLimit {
+export interface TcpLimit {
   /** TCP connections per address. */
   max: number;
   /** The address that a connection counts for; undefined if the connection is not counted. */
@@ -12,7 +18,7 @@ export interface ConnectionLimit {
 }
 
 /** Closes TCP connections beyond the limit of their address, before anything is read from them. */
-export function limitConnections(server: Server, { max, addressOf, onRefused }: ConnectionLimit): void {
+export function limitTcpConnections(server: Server, { max, addressOf, onRefused }: TcpLimit): void {
   const counts = new Counts();
   server.on("connection", (socket: Socket) => {
     const address = addressOf(socket);

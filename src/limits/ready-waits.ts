@@ -6,7 +6,7 @@ interface Wait {
 }
 
 /** Producers that wait, before they send more to a consumer, until it has read most of what was sent. */
-export class ReadWaits<C extends Consumer> {
+export class ReadyWaits<C extends Consumer> {
   readonly #waits = new Map<C, Wait[]>();
 
   get size(): number {
@@ -48,4 +48,4 @@ export class ReadWaits<C extends Consumer> {
 }
 
 const isReady = (consumer: Consumer, maxBytes: number) =>
-  consumer.queuedBytes <= maxBytes || !consumer.isThere;
+  consumer.queuedBytes <= maxBytes || !consumer.isReachable;
