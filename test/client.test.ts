@@ -7,6 +7,7 @@ import { io, type Socket } from "socket.io-client";
 import { type RequestError, type RoomClient, type RoomClientOptions, roomClient } from "../src/client.ts";
 import type { ChatEvents, Message, Sync } from "../src/protocol.ts";
 import { type ClientOptions, enter, next } from "./support/client.ts";
+import { Deferred } from "./support/deferred.ts";
 import { chatEvents } from "./support/events.ts";
 import { generations } from "./support/generations.ts";
 import { startRelay } from "./support/relay.ts";
@@ -121,10 +122,13 @@ describe("requests", () => {
     for (const { code } of await Promise.all(lost)) assert.equal(code, "disconnected");
   });
 
-  test("obey the timeout of the socket's own acks", async (t) => {
-    const { url } = await startServer(t);
-    const { client } = record(t, io(url, { ...hasty, ackTimeout: 5_000 }));
+  test("have a timeout of their own, whatever the socket's is", async (t) => {
+    const { port } = await startServer(t);
+    const { relay, url } = await startRelay(t, port);
+    const { client } = record(t, io(url, { ...hasty, ackTimeout: 50 }), { timeoutMs: 1_000 });
     assert.equal(await client.notice("hi"), "have hi");
+    relay.isMute = true;
+    assert.equal((await failure(client.notice("hi"))).code, "timeout");
   });
 
   test("a socket that is connected cannot be wrapped", async (t) => {
@@ -177,7 +181,20 @@ describe("reconnecting", () => {
         ["den", "gap"],
       ],
     );
+    assert.equal(client.since.lobby, syncs[1]?.offset);
     assert.equal((await client.chat("two", "den")).offsets.den, client.since.den);
+  });
+
+  test("after `bye` enters the rooms of the handshake only", async (t) => {
+    const { url } = await startServer(t);
+    const { client, messages } = await ann(t, url);
+    await client.join("den");
+    const disconnected = next(client.socket, "disconnect");
+    await client.bye();
+    await disconnected;
+    client.socket.connect();
+    await until(() => assert.equal(messages.filter(({ type }) => type === "connected").length, 2));
+    assert.deepEqual(messages.findLast(({ type }) => type === "connected")?.rooms, ["lobby"]);
   });
 
   test("continues from the cursors of an earlier client", async (t) => {
@@ -328,7 +345,7 @@ describe("tokens", () => {
     const { url } = await startServer(t, { authSecret, authGraceMs: 60_000 });
     let asked = 0;
     const { client, syncs } = record(t, io(url, { ...hasty, auth: { room: ["lobby", "den"] } }), {
-      token: () => token(asked++ === 0 ? { exp: now() - 4 } : { rooms: ["lobby"] }),
+      token: () => token(asked++ === 0 ? { exp: now() + 1 } : { rooms: ["lobby"] }),
     });
     await until(() => assert.equal(syncs.length, 2));
     await until(() => assert.deepEqual(Object.keys(client.since), ["lobby"]));
@@ -348,6 +365,23 @@ describe("tokens", () => {
     assert.equal(asked, 2);
   });
 
+  test("that arrive after the connection was replaced are not used", async (t) => {
+    const { port } = await startServer(t, { authSecret });
+    const { relay, url } = await startRelay(t, port);
+    const tokens = [new Deferred<string>(), new Deferred<string>()];
+    let asked = 0;
+    const { client, messages } = record(t, io(url, hasty), {
+      token: () => (tokens[asked++] as Deferred<string>).promise,
+    });
+    await until(() => assert.equal(asked, 1));
+    relay.cut();
+    await until(() => assert.equal(asked, 2));
+    tokens[0]?.resolve(await token({ sub: "first" }));
+    tokens[1]?.resolve(await token({ sub: "second" }));
+    await until(() => assert.equal(messages[0]?.userId, "second"));
+    assert.equal(await client.notice("hi"), "have hi");
+  });
+
   test("that cannot be had are reported as `connect_error`, and asked for again", async (t) => {
     const { url } = await startServer(t, { authSecret, handshakeTimeoutMs: 300 });
     let asked = 0;
@@ -361,4 +395,43 @@ describe("tokens", () => {
     assert.equal(error.message, "no token today");
     await until(() => assert.equal(messages[0]?.userId, "ann"));
   });
+});
+
+describe("without the helper", () => {
+  const old = generations.filter(({ version }) => /^[12]/.test(version));
+  for (const { version, connect } of old)
+    for (const namespace of ["/", "/chat"])
+      test(`socket.io-client ${version} recovers by its query, on ${namespace}`, async (t) => {
+        const { port, url: direct } = await startServer(t);
+        const { relay, url } = await startRelay(t, port);
+        const since: Record<string, string> = {};
+        const query = () => ({ userId: "ann", room: "lobby", since: JSON.stringify(since) });
+        const options = { query: query(), forceNew: true, reconnectionDelay: 50 };
+        // biome-ignore lint/suspicious/noExplicitAny: these clients have no types
+        const socket = connect(url + namespace, options) as any;
+        t.after(() => socket.disconnect());
+        const [texts, verdicts]: string[][] = [[], []];
+        socket.on("res", (message: Message) => {
+          if (message.offset) since[message.room as string] = message.offset;
+          if (message.type === "chat") texts?.push(message.text);
+        });
+        socket.on("sync", ({ room, offset, status }: Sync) => {
+          since[room] = offset;
+          verdicts?.push(status);
+        });
+        socket.io.on("reconnect_attempt", () => {
+          socket.io.opts.query = query();
+          // Since 1.7, a namespace other than `/` has a query of its own.
+          if (socket.query) socket.query = new URLSearchParams(query()).toString();
+        });
+        await until(() => assert.deepEqual(verdicts, ["new"]));
+        const bob = await enter(t, direct + namespace, "bob", "lobby");
+        await bob.ask("chat", "one");
+        await until(() => assert.deepEqual(texts, ["<= one"]));
+        relay.cut();
+        await bob.hears("disconnected!");
+        await bob.ask("chat", "two");
+        await until(() => assert.deepEqual(verdicts, ["new", "complete"]));
+        assert.deepEqual(texts, ["<= one", "<= two"]);
+      });
 });

@@ -87,7 +87,8 @@ describe("tables", () => {
   test("every mentioned flag exists", () => {
     const flags = new Set(["help", "version", ...settingRows.map(({ flag }) => flag)]);
     // Flags of npm, Node.js and the development scripts.
-    for (const other of ["omit", "import", "test", "test-force-exit", "seconds", "seed"]) flags.add(other);
+    for (const other of ["omit", "no-install", "import", "test", "test-force-exit", "seconds", "seed"])
+      flags.add(other);
     for (const other of ["only", "servers", "json", "profile"]) flags.add(other);
     for (const name of names) {
       for (const flag of matches(document(name), /(?<![\w-])--([a-z][a-z-]*)/g))

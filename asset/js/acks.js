@@ -1,5 +1,5 @@
-import { asLine, told } from "./incoming.js";
-import { answered, forget, setRooms } from "./state.js";
+import { asLine, receivedDirect } from "./incoming.js";
+import { answered, removeRoom, setRooms } from "./state.js";
 import { roomView } from "./views.js";
 import { moment } from "./words.js";
 
@@ -21,7 +21,7 @@ const reactions = {
   tell: (state, [to, text], { id, recipients }) => {
     // What one tells oneself arrives as a message.
     if (recipients === 0 || to === state.userId) return;
-    told(state, { id, type: "tell", userId: state.userId, to, text, at: Date.now() });
+    receivedDirect(state, { id, type: "tell", userId: state.userId, to, text, at: Date.now() });
   },
 };
 
@@ -32,14 +32,14 @@ export function acked(state, event, args, ack) {
 
 /** The ack of `join` or `leave` lists the rooms of the connection. */
 function moved(state, { room, rooms }) {
-  if (state.rooms.has(room) && !rooms.includes(room)) forget(state, room);
+  if (state.rooms.has(room) && !rooms.includes(room)) removeRoom(state, room);
   setRooms(state, rooms);
 }
 
 /** The server has accepted a new token, which may allow fewer rooms. */
 function authorized(state, token, { expiresAt, rooms }) {
   Object.assign(state, { token, expired: false, complaint: "" });
-  for (const room of [...state.rooms.keys()]) if (!rooms.includes(room)) forget(state, room);
+  for (const room of [...state.rooms.keys()]) if (!rooms.includes(room)) removeRoom(state, room);
   const until = expiresAt === null ? "does not expire" : `is valid until ${moment(expiresAt)}`;
   answered(state, [`The new token ${until}`]);
 }

@@ -3,7 +3,7 @@ import { commands, commandsOf, parse } from "./commands.js";
 import { emitRaw } from "./emit.js";
 import { linkTo } from "./link.js";
 import { pageSize } from "./room.js";
-import { answered, converse, endConversation, forget, look } from "./state.js";
+import { answered, closeConversation, openConversation, removeRoom, show } from "./state.js";
 import { everything, roomView, userView } from "./views.js";
 
 const saidForMs = 2_500;
@@ -32,7 +32,7 @@ export function createActions(state, connection, redraw) {
   async function join(room) {
     const since = state.rooms.get(room)?.cursor;
     if (!(await send("join", room, since ? { since } : { last: pageSize }))) return false;
-    update(() => look(state, roomView(room)));
+    update(() => show(state, roomView(room)));
     return true;
   }
 
@@ -40,7 +40,7 @@ export function createActions(state, connection, redraw) {
   async function tell(userId, text) {
     const ack = await send("tell", userId, text);
     if (ack?.recipients === 0) state.complaint = `${userId} is not connected. Nobody received this.`;
-    if (ack?.recipients > 0 && state.view !== userView(userId)) look(state, userView(userId));
+    if (ack?.recipients > 0 && state.view !== userView(userId)) show(state, userView(userId));
     redraw();
     return ack?.recipients > 0;
   }
@@ -96,16 +96,17 @@ export function createActions(state, connection, redraw) {
       connection.connect();
     },
     disconnect: () => connection.disconnect(),
-    look: (view) => update(() => look(state, view)),
+    show: (view) => update(() => show(state, view)),
     /** Opens a direct conversation, ready to type. */
-    converse: (userId) =>
+    openConversation: (userId) =>
       update(() => {
-        converse(state, userId);
-        look(state, userView(userId));
+        openConversation(state, userId);
+        show(state, userView(userId));
         state.focus = "line";
       }),
-    endConversation: (userId) => update(() => endConversation(state, userId)),
-    leave: (room) => (state.status === "connected" ? send("leave", room) : update(() => forget(state, room))),
+    closeConversation: (userId) => update(() => closeConversation(state, userId)),
+    leave: (room) =>
+      state.status === "connected" ? send("leave", room) : update(() => removeRoom(state, room)),
     async copy(text, what) {
       const copied = await copy(text).then(
         () => `Copied ${what}`,

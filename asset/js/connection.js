@@ -1,9 +1,9 @@
 /* global io */
 import { acked } from "./acks.js";
-import { greeted, heard, presence, synced, told } from "./incoming.js";
+import { presence, received, receivedDirect, synced, welcomed } from "./incoming.js";
 import { pageSize } from "./room.js";
 import { longestScript } from "./script.js";
-import { answered, comeIn, remark, saidBye, showKnownRoom } from "./state.js";
+import { answered, prepareConnect, remark, saidBye, showKnownRoom } from "./state.js";
 import { advice, ending, sentence } from "./words.js";
 
 const longestAckMs = 10_000;
@@ -22,7 +22,7 @@ export function createConnection(state, changed) {
 
   /** Connects with the values of the form. The previous connection ends. */
   function connect() {
-    comeIn(state);
+    prepareConnect(state);
     const old = socket;
     socket = io(state.namespace, {
       forceNew: true,
@@ -104,12 +104,12 @@ export function createConnection(state, changed) {
 
     on(mine, "connect", () => {
       state.socketId = mine.id;
-      on(mine, mine.id, (message) => told(state, message));
+      on(mine, mine.id, (message) => receivedDirect(state, message));
       setStatus("connected");
     });
     on(mine, "connect_error", ({ message, data }) => {
       if (mine.active) setStatus("reconnecting");
-      else goOut("refused", message, data?.code);
+      else stayOffline("refused", message, data?.code);
     });
     on(mine, "disconnect", (reason) => {
       mine.off(state.socketId);
@@ -135,9 +135,9 @@ export function createConnection(state, changed) {
 
   function listenToEvents(mine, on) {
     on(mine, "res", (message) => {
-      if (message.room !== null) return heard(state, message);
-      if (message.type !== "connected") return told(state, message);
-      greeted(state, message);
+      if (message.room !== null) return received(state, message);
+      if (message.type !== "connected") return receivedDirect(state, message);
+      welcomed(state, message);
       for (const room of message.rooms) emit("watch", [room]);
     });
     on(mine, "sync", (verdict) => synced(state, verdict));
@@ -166,11 +166,11 @@ export function createConnection(state, changed) {
     remark(state, [why]);
     if (dismissed && !code) state.rooms = new Map();
     if (comesBack) setStatus("reconnecting");
-    else goOut("offline", why, code);
+    else stayOffline("offline", why, code);
   }
 
   /** The page is disconnected until the user connects again: says why, and what to do if a token would help. */
-  function goOut(status, why, code) {
+  function stayOffline(status, why, code) {
     const todo = advice(code, state.token !== "");
     if (todo) state.focus = "token";
     showKnownRoom(state);

@@ -1,4 +1,4 @@
-import { converse, look, remark, setRooms } from "./state.js";
+import { openConversation, remark, setRooms, show } from "./state.js";
 import { line } from "./timelines.js";
 import { everything, roomView, userView } from "./views.js";
 import { sentence, verdict } from "./words.js";
@@ -8,7 +8,7 @@ import { sentence, verdict } from "./words.js";
  */
 
 /** The server greets the connection. */
-export function greeted(state, message) {
+export function welcomed(state, message) {
   const { entry, rooms: before, arriving } = state;
   // A new token may belong to another user.
   const back = state.userId === message.userId;
@@ -17,7 +17,7 @@ export function greeted(state, message) {
   state.returning = new Set(message.rooms.filter((room) => before.has(room)));
   setRooms(state, message.rooms);
   if (state.sent.length === 0) state.began = message.rooms;
-  if (arriving && state.rooms.has(entry.room)) look(state, roomView(entry.room));
+  if (arriving && state.rooms.has(entry.room)) show(state, roomView(entry.room));
   startRecovery(state);
   if (!back || !state.recovery) remark(state, back ? ["Back"] : sentence(message));
 }
@@ -35,7 +35,7 @@ function startRecovery(state) {
 }
 
 /** A message came through a room. */
-export function heard(state, message) {
+export function received(state, message) {
   const { type, userId, room: name, offset } = message;
   const own = userId === state.userId;
   const room = state.rooms.get(name);
@@ -45,7 +45,7 @@ export function heard(state, message) {
   if (room && offset) room.cursor = offset;
   const seen = state.view === roomView(name) || state.view === everything;
   if (room && !own && !seen && !replayed) room.unread++;
-  state.timelines.hear(asLine(state, message), replayed && offset !== null);
+  state.timelines.addMessage(asLine(state, message), replayed && offset !== null);
 }
 
 /** A message of a room as a line of the timeline. */
@@ -63,7 +63,7 @@ function moved(state, message, room, own) {
   const isWatched = room?.members.total !== undefined;
   room?.members.count(userId, type === "join" ? 1 : -1);
   if (!own || type !== "join" || state.returning.delete(name) || isWatched) return;
-  state.timelines.hear(line({ id, kind: "quiet", text: sentence(message), at, rooms: [name] }));
+  state.timelines.addMessage(line({ id, kind: "quiet", text: sentence(message), at, rooms: [name] }));
 }
 
 /** A user came into a watched room, or the last connection of that user has left it. */
@@ -73,14 +73,14 @@ export function presence(state, { room: name, userId, online, total }) {
   if (!room || userId === state.userId) return;
   const text = [{ name: userId }, online ? " is online" : " is offline"];
   const topic = `${userId} ${online}`;
-  state.timelines.hear(line({ kind: "quiet", text, topic, rooms: [name] }));
+  state.timelines.addMessage(line({ kind: "quiet", text, topic, rooms: [name] }));
 }
 
 /** A message came for this user or this connection alone. */
-export function told(state, { id, type, userId, to, text, at }) {
+export function receivedDirect(state, { id, type, userId, to, text, at }) {
   const own = userId === state.userId;
   const other = own ? to : userId;
-  const conversation = converse(state, other);
+  const conversation = openConversation(state, other);
   const seen = state.view === userView(other) || state.view === everything;
   if (!own && !seen) conversation.unread++;
   const mark = type === "whisper" ? "whisper" : "direct";

@@ -1,6 +1,6 @@
 /** The users in a room and their connections, kept up to date from `watch`, `presence` and messages. */
 export class Members {
-  /** The number of users; undefined until the server has told it. */
+  /** The number of users; undefined until the server has sent it. */
   total;
   /** @type {Map<string, number>} the number of connections by userId */
   #connections = new Map();

@@ -69,10 +69,10 @@ export function createState(entry) {
 }
 
 /** Prepares a connect by hand. The same user in the same namespace finds everything as it was. */
-export function comeIn(state) {
+export function prepareConnect(state) {
   const { entry, entered, restored } = state;
   const again = entered?.userId === entry.userId && entered.namespace === entry.namespace;
-  if (!again) forgetEverything(state);
+  if (!again) reset(state);
   if (saidBye(state)) state.sent = [];
   const asked = entry.room && !restored ? [entry.room] : [];
   Object.assign(state, {
@@ -89,7 +89,7 @@ export function comeIn(state) {
   });
 }
 
-function forgetEverything(state) {
+function reset(state) {
   Object.assign(state, {
     userId: "",
     rooms: new Map(),
@@ -105,7 +105,7 @@ function forgetEverything(state) {
 export const saidBye = ({ sent }) => sent.at(-1)?.event === "bye";
 
 /** Shows a view and marks it as read. */
-export function look(state, view) {
+export function show(state, view) {
   Object.assign(state, { view, confirming: false, complaint: "" });
   const seen = (other) => view === everything || view === other;
   for (const [name, room] of state.rooms) if (seen(roomView(name))) room.unread = 0;
@@ -113,20 +113,20 @@ export function look(state, view) {
 }
 
 /** Opens a direct conversation, without showing it. */
-export function converse(state, userId) {
+export function openConversation(state, userId) {
   if (!state.conversations.has(userId)) state.conversations.set(userId, { unread: 0 });
   return state.conversations.get(userId);
 }
 
 /** Closes a direct conversation. */
-export function endConversation(state, userId) {
+export function closeConversation(state, userId) {
   state.conversations.delete(userId);
   state.timelines.drop(userView(userId));
-  if (userOf(state.view) === userId) look(state, everything);
+  if (userOf(state.view) === userId) show(state, everything);
 }
 
 /** The page is no longer in this room, and does not ask for it when it reconnects. */
-export function forget(state, room) {
+export function removeRoom(state, room) {
   state.timelines.drop(roomView(room));
   setRooms(
     state,
@@ -145,7 +145,7 @@ export function setRooms(state, names) {
 /** Shows everything if the chosen room is none of the connection's rooms. */
 export function showKnownRoom(state) {
   const room = roomOf(state.view);
-  if (room !== undefined && !state.rooms.has(room)) look(state, everything);
+  if (room !== undefined && !state.rooms.has(room)) show(state, everything);
 }
 
 /** Adds a quiet line of the page's own to every timeline. @param {import("./words.js").Sentence} text */

@@ -30,7 +30,7 @@ export class Timelines {
   /** The view whose reader has scrolled up, so that none of its lines may go. */
   held;
   #lines = new Map();
-  /** The views whose oldest lines have been let go. */
+  /** The views whose oldest lines have been dropped. */
   #cut = new Set();
 
   /** @returns {Line[]} oldest first */
@@ -48,7 +48,7 @@ export class Timelines {
    *
    * @param replayed whether it is older than lines that are there, and goes before them
    */
-  hear(line, replayed = false) {
+  addMessage(line, replayed = false) {
     const [room] = line.rooms;
     const known = line.id !== undefined && this.of(roomView(room)).some(({ id }) => id === line.id);
     if (known) return;
@@ -63,7 +63,7 @@ export class Timelines {
     return this.of(view).find(({ offset }) => offset)?.offset;
   }
 
-  /** Whether the oldest lines of a view have been let go. */
+  /** Whether the oldest lines of a view have been dropped. */
   isCut(view) {
     return this.#cut.has(view);
   }

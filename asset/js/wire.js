@@ -1,4 +1,4 @@
-/** The most events that are kept; older ones are let go. */
+/** The most events that are kept; older ones are dropped. */
 export const longestWire = 500;
 
 /** Shown instead of a token, which nobody may read over the user's shoulder. */

@@ -1,6 +1,14 @@
 import { ClientError, type ErrorInfo, errorInfo, maxQuotedChars } from "../errors.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
 
+/** A result that is not there yet. */
+type Pending<T> = Untimed<T> | Promise<T | Untimed<T>>;
+type Result<T> = T | Pending<T>;
+
+/** Whether a result is not there yet. */
+export const isPending = <T>(result: Result<T>): result is Pending<T> =>
+  result instanceof Promise || result instanceof Untimed;
+
 /** The options of {@link Attempts}. */
 export interface AttemptsOptions {
   /** The time limit for answering an event or a handshake, in milliseconds. */
@@ -48,27 +56,30 @@ export class Attempts {
   /** Runs an action, synchronously if it returns no promise. The result never rejects. */
   run<T>(
     actor: Actor,
-    action: () => T | Untimed<T> | Promise<T | Untimed<T>>,
+    action: () => Result<T>,
     succeed: (result: T) => void = () => {},
     fail: (error: ErrorInfo) => void = () => {},
   ): void | Promise<void> {
-    const failed = (thrown: unknown) => fail(this.#errorOf(actor, thrown));
     try {
       const result = action();
-      if (result instanceof Promise || result instanceof Untimed)
-        return this.#settle(actor, result).then(succeed).catch(failed);
+      if (isPending(result))
+        return this.settle(actor, result)
+          .then(succeed)
+          .catch((thrown) => fail(this.errorOf(actor, thrown)));
       succeed(result);
     } catch (thrown) {
-      failed(thrown);
+      fail(this.errorOf(actor, thrown));
     }
   }
 
-  async #settle<T>(actor: Actor, result: Untimed<T> | Promise<T | Untimed<T>>): Promise<T> {
+  /** Resolves with a result that is not there yet, or rejects when its time is over. */
+  async settle<T>(actor: Actor, result: Pending<T>): Promise<T> {
     const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
     return timed instanceof Untimed ? timed.result : timed;
   }
 
-  #errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
+  /** The error that the client receives for anything that was thrown. */
+  errorOf({ address }: Actor, thrown: unknown): ErrorInfo {
     const error = errorInfo(thrown);
     // A ClientError with this code was logged where it was thrown.
     if (error.code !== "internal" || thrown instanceof ClientError) return error;

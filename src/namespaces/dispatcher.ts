@@ -2,7 +2,7 @@ import { ClientError, type ErrorInfo, leavesNamespaceOnly, maxQuotedChars } from
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { Count, Metrics } from "../ops/metrics.ts";
 import type { RepeatLog } from "../ops/repeat-log.ts";
-import type { Attempts } from "./attempts.ts";
+import { type Attempts, isPending } from "./attempts.ts";
 import type { Handshakes } from "./handshakes.ts";
 import * as lifecycle from "./lifecycle.ts";
 import type { AcceptedHandshake, ClientSession, Member, Request } from "./member.ts";
@@ -110,18 +110,21 @@ export class Dispatcher {
     member.session.waitFor?.(handled);
   }
 
+  /** As {@link Attempts.run}, but without a closure for each event. */
   #handle(member: Member, request: Request): void | Promise<void> {
     const { attempts, rateLimiter } = this.#options;
     const startMs = performance.now();
-    return attempts.run(
-      member.session,
-      () => {
-        rateLimiter.take(member.session, startMs);
-        return call(this.namespace, member, request);
-      },
-      (reply) => this.#succeed(request, startMs, reply),
-      (error) => this.#refuse(member, request, startMs, error),
-    );
+    try {
+      rateLimiter.take(member.session, startMs);
+      const reply = call(this.namespace, member, request);
+      if (!isPending(reply)) return this.#succeed(request, startMs, reply);
+      return attempts
+        .settle(member.session, reply)
+        .then((late) => this.#succeed(request, startMs, late))
+        .catch((thrown) => this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown)));
+    } catch (thrown) {
+      this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown));
+    }
   }
 
   #succeed({ event, ack }: Request, startMs: number, reply: unknown): void {

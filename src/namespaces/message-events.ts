@@ -11,7 +11,6 @@ import {
   Text,
   UserId,
 } from "../protocol.ts";
-import type { Publication } from "../rooms/broker.ts";
 import { dedupKey } from "../rooms/dedup.ts";
 import { after } from "../rooms/maybe-promise.ts";
 import { positionOf } from "../rooms/position.ts";
@@ -27,35 +26,41 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
   const text = Text(maxTextChars);
   const mustBeData = dataValidator(maxTextChars);
 
-  /** Publishes a message that becomes public only if the sender may send it, and only once if it has an id. */
-  const publish = (
+  /** Answers a repeated request, even if its sender has left the room meanwhile, and proceeds with any other. */
+  const once = (
     member: Member,
     id: string | null | undefined,
-    mayPublish: () => void,
-    publication: () => Publication,
+    proceed: (dedupKey?: string) => Receipt | Promise<Receipt>,
   ): Receipt | Promise<Receipt> => {
-    const key = id == null ? undefined : dedupKey(member.userId, id);
-    const proceed = () => {
-      mayPublish();
-      return rooms.publish({ ...publication(), dedupKey: key });
-    };
-    // A repeated request is answered even if the sender has left the room meanwhile.
-    return key === undefined ? proceed() : after(rooms.duplicate(key), (known) => known ?? proceed());
+    if (id == null) return proceed();
+    const key = dedupKey(member.userId, id);
+    return after(rooms.duplicate(key), (receipt) => receipt ?? proceed(key));
+  };
+
+  const chat = (member: Member, said: string, room: RoomName | null | undefined, dedupKey?: string) => {
+    if (room != null) rooms.mustBeIn(member, room);
+    const to = room == null ? member.rooms : [room];
+    const message = rooms.compose(member, { type: "chat", text: `<= ${said}`, rooms: to });
+    member.context = message;
+    return rooms.publish({ message, rooms: to, dedupKey });
+  };
+
+  const publish = (
+    member: Member,
+    room: RoomName,
+    data: unknown,
+    { transient }: PublishOptions,
+    dedupKey?: string,
+  ) => {
+    rooms.mustBeIn(member, room);
+    const message = rooms.compose(member, { type: "publish", text: "", data, rooms: [room] });
+    return rooms.publish({ message, rooms: [room], isTransient: transient === true, dedupKey });
   };
 
   return {
     chat: on(text, Type.Optional(Type.Union([RoomName, ChatOptions])), (member, said, to) => {
-      const { room, id } = typeof to === "string" ? { room: to, id: undefined } : (to ?? {});
-      const publication = () => {
-        const addressed = room == null ? member.rooms : [room];
-        const message = rooms.compose(member, { type: "chat", text: `<= ${said}`, rooms: addressed });
-        member.context = message;
-        return { message, rooms: addressed };
-      };
-      const mayPublish = () => {
-        if (room != null) rooms.mustBeIn(member, room);
-      };
-      return publish(member, id, mayPublish, publication);
+      if (typeof to !== "object") return chat(member, said, to);
+      return once(member, to.id, (key) => chat(member, said, to.room, key));
     }),
 
     notice: on(text, (member, said) => {
@@ -68,15 +73,9 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
       RoomName,
       Data(maxTextChars),
       Type.Optional(PublishOptions),
-      (member, room, data, options) => {
+      (member, room, data, options = {}) => {
         mustBeData(data);
-        const mayPublish = () => rooms.mustBeIn(member, room);
-        const publication = () => ({
-          message: rooms.compose(member, { type: "publish", text: "", data, rooms: [room] }),
-          rooms: [room],
-          isTransient: options?.transient === true,
-        });
-        return publish(member, options?.id, mayPublish, publication);
+        return once(member, options.id, (key) => publish(member, room, data, options, key));
       },
     ),
 

@@ -58,11 +58,13 @@ export function on<Schemas extends TSchema[]>(
   return (member, args) => {
     // The only argument of an event that was too long to be parsed: its longest field is to blame.
     if (args[0] instanceof Unread) fields.find((field) => field.hasSizeLimit)?.validate(args[0]);
-    const validated = fields.map(({ validate, optional }, index) => {
-      if (optional && args[index] == null) return undefined;
-      validate(args[index]);
-      return args[index];
-    });
+    const validated: unknown[] = [];
+    for (const { validate, optional } of fields) {
+      const arg = args[validated.length];
+      const isMissing = optional && arg == null;
+      if (!isMissing) validate(arg);
+      validated.push(isMissing ? undefined : arg);
+    }
     return handle(member, ...validated);
   };
 }

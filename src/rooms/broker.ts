@@ -2,7 +2,7 @@ import type { Message, Receipt, RoomName } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import type { Remembered } from "./dedup.ts";
 import type { Envelope } from "./envelope.ts";
-import type { HistoryPage, LogEntry, Page, Start } from "./log.ts";
+import type { HistoryPage, Page, Start } from "./log.ts";
 import type { Position } from "./position.ts";
 
 /** A message to one or several rooms. */
@@ -56,5 +56,5 @@ export interface BrokerListener {
    * @param except a member that does not receive it
    * @returns the number of members that it is for
    */
-  received(room: RoomName, message: Envelope<"res"> | LogEntry, except?: Connection): number;
+  received(room: RoomName, message: Envelope, except?: Connection): number;
 }

@@ -1,56 +1,54 @@
-import type { Message, Presence } from "../protocol.ts";
+import type { Message, Presence, RoomName } from "../protocol.ts";
 
-const json = JSON.stringify;
+const stringify = JSON.stringify;
 
-/** An event that the server sends to many connections. It is encoded at most once. */
-export class Envelope<Event extends "res" | "presence" = "res" | "presence"> {
-  readonly event: Event;
+/** An event that the server sends to many connections, encoded for all of them at once. */
+export interface Envelope {
+  readonly event: "res" | "presence";
   /** A transient event is dropped for connections that are backed up. */
   readonly isTransient: boolean;
-  #payload: (Event extends "res" ? Message : Presence) | undefined;
-  #json: string | undefined;
-
-  constructor(event: Event, payload: Event extends "res" ? Message : Presence, isTransient = false) {
-    this.event = event;
-    this.isTransient = isTransient;
-    this.#payload = payload;
-  }
-
-  /** The payload of the event. A caller must not change it. */
-  get payload(): Event extends "res" ? Message : Presence {
-    return this.#payload ?? JSON.parse(this.#json as string);
-  }
-
   /** The payload as JSON. */
+  readonly json: string;
+  /** The payload of the event, which a caller must not change. */
+  readonly payload: Message | Presence;
+}
+
+/** An event that is not logged. */
+export class UnloggedEvent implements Envelope {
+  readonly event: "res" | "presence";
+  readonly payload: Message | Presence;
+  readonly isTransient: boolean;
+  private encoded: string | undefined;
+
+  constructor(event: "res", payload: Message, isTransient?: boolean);
+  constructor(event: "presence", payload: Presence);
+  constructor(event: "res" | "presence", payload: Message | Presence, isTransient = false) {
+    this.event = event;
+    this.payload = payload;
+    this.isTransient = isTransient;
+  }
+
   get json(): string {
-    this.#json ??= this.event === "res" ? encodeMessage(this.#payload as Message) : json(this.#payload);
-    return this.#json;
-  }
-
-  /** The size of the JSON in memory, in bytes. */
-  get jsonBytes(): number {
-    const text = this.json;
-    // The test also joins the pieces of which V8 has built the string.
-    return /[^\0-\xff]/.test(text) ? 2 * text.length : text.length;
-  }
-
-  /** Keeps the JSON only, which takes less memory than the payload. */
-  compact(): void {
-    this.#json = this.json;
-    this.#payload = undefined;
+    this.encoded ??=
+      this.event === "res"
+        ? encodeCopy(this.payload as Message, (this.payload as Message).room, null)
+        : stringify(this.payload);
+    return this.encoded;
   }
 }
 
 /**
- * Encodes a message as JSON. The result equals that of JSON.stringify, which is slower because it must inspect the
- * type of each field.
+ * Encodes the copy of a message that is sent to a room. The result equals that of JSON.stringify, which is slower
+ * because it must inspect the type of each field.
  */
-export function encodeMessage(message: Message): string {
-  const { id, type, userId, text, data, state, namespace, room, rooms, to, at, offset } = message;
+export function encodeCopy(message: Message, room: RoomName | null, offset: string | null): string {
+  const { id, type, userId, text, data, state, namespace, rooms, to, at } = message;
+  const roomJson = stringify(room);
+  const roomsJson = rooms.length === 1 && rooms[0] === room ? `[${roomJson}]` : stringify(rooms);
   return (
-    `{"id":"${id}","type":"${type}","userId":${json(userId)},"text":${json(text)},` +
-    `${data === undefined ? "" : `"data":${json(data)},`}"state":"${state}","namespace":"${namespace}",` +
-    `"room":${json(room)},"rooms":${json(rooms)},${to === undefined ? "" : `"to":${json(to)},`}` +
+    `{"id":"${id}","type":"${type}","userId":${stringify(userId)},"text":${stringify(text)},` +
+    `${data === undefined ? "" : `"data":${stringify(data)},`}"state":"${state}","namespace":"${namespace}",` +
+    `"room":${roomJson},"rooms":${roomsJson},${to === undefined ? "" : `"to":${stringify(to)},`}` +
     `"at":${at},"offset":${offset === null ? null : `"${offset}"`}}`
   );
 }

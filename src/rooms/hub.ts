@@ -77,7 +77,7 @@ export class Hub implements BrokerListener {
     return this.#rooms.get(room)?.size ?? 0;
   }
 
-  received(room: RoomName, message: Envelope<"res">, except?: Connection): number {
+  received(room: RoomName, message: Envelope, except?: Connection): number {
     const members = this.#rooms.get(room);
     if (!members) return 0;
     this.delivered += members.deliver(message, except);
@@ -131,7 +131,7 @@ class Members {
   }
 
   /** @returns the number of copies handed to gateways */
-  deliver(message: Envelope<"res">, except: Connection | undefined): number {
+  deliver(message: Envelope, except: Connection | undefined): number {
     const replaying = message instanceof LogEntry ? this.#replaying : undefined;
     const isLeftOut = (member: Connection) => member === except || replaying?.has(member);
     let copies = 0;

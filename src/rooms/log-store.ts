@@ -28,6 +28,9 @@ const unpinnedBytes = ({ room }: RoomLog) => 400 + 2 * room.length;
 
 const longestSweepMs = 5_000;
 
+/** How exact the order of the logs by use is, in milliseconds. */
+const moveIntervalMs = 1_000;
+
 /** The logs of the rooms of one namespace. */
 export interface NamespaceLogs {
   readonly logs: Map<RoomName, RoomLog>;
@@ -40,7 +43,7 @@ export interface NamespaceLogs {
  */
 export class LogStore {
   readonly #bounds: LogBounds;
-  /** Every log, least recently used first. */
+  /** Every log, least recently used first, to within {@link moveIntervalMs}. */
   readonly #logs = new Map<RoomLog, NamespaceLogs>();
   readonly #namespaces: NamespaceLogs[] = [];
   readonly #now: () => number;
@@ -76,28 +79,31 @@ export class LogStore {
   /** The log of a room, without what has expired; it is created if it does not exist. */
   open(home: NamespaceLogs, room: RoomName): RoomLog {
     const now = this.#now();
-    const known = home.logs.get(room);
-    const log = known ?? this.#create(home, room);
-    log.usedAt = now;
-    if (known) {
+    const log = home.logs.get(room) ?? this.#create(home, room);
+    // Moved to the end at most once per interval: that is exact enough, and moving is expensive.
+    if (now - log.movedAt > moveIntervalMs) {
       this.#logs.delete(log);
-      this.#change(log, () => log.trim(this.#bounds.historySize, now - this.#bounds.historyAgeMs));
+      this.#logs.set(log, home);
+      log.movedAt = now;
     }
-    this.#logs.set(log, home);
+    log.usedAt = now;
+    const oldest = now - this.#bounds.historyAgeMs;
+    if (log.isStale(oldest)) this.#trim(log, this.#bounds.historySize, oldest);
     return log;
   }
 
   /** Logs a message as the next one of its room. @param log opened just before */
   append(log: RoomLog, message: Message): LogEntry {
     const { historySize, historyMemoryMaxBytes } = this.#bounds;
-    const entry = this.#change(log, () => {
-      const appended = log.append(message, historySize > 0);
-      log.trim(historySize, 0);
-      return appended;
-    });
-    if (this.#bytes > historyMemoryMaxBytes) this.#evict(log);
+    const { bytes } = log;
+    const entry = log.append(message, historySize > 0);
     this.logged.messages++;
     this.logged.bytes += entry.json.length;
+    if (historySize === 0) return entry;
+    this.#bytes += log.bytes - bytes;
+    this.#messages++;
+    if (log.size > historySize) this.#trim(log, historySize, 0);
+    if (this.#bytes > historyMemoryMaxBytes) this.#evict(log);
     return entry;
   }
 
@@ -123,6 +129,7 @@ export class LogStore {
     if (head) this.#removeHead(home, room);
     const log = new RoomLog(room, head);
     home.logs.set(room, log);
+    this.#logs.set(log, home);
     this.#bytes += unpinnedBytes(log);
     const { historyAgeMs, historyMemoryMaxBytes } = this.#bounds;
     this.#timer ??= setInterval(() => this.#sweep(), Math.min(historyAgeMs, longestSweepMs)).unref();
@@ -130,13 +137,12 @@ export class LogStore {
     return log;
   }
 
-  /** Changes a log and counts what that frees or takes. */
-  #change<T>(log: RoomLog, change: () => T): T {
-    const { bytes, size } = log;
-    const result = change();
-    this.#bytes += log.bytes - bytes;
-    this.#messages += log.size - size;
-    return result;
+  /** Trims a log and counts what that frees. */
+  #trim(log: RoomLog, size: number, since: number): void {
+    const { bytes, size: before } = log;
+    log.trim(size, since);
+    this.#bytes -= bytes - log.bytes;
+    this.#messages -= before - log.size;
   }
 
   /** Forgets the logs that were not used within the age, and the heads that are older than a day. */
@@ -155,7 +161,7 @@ export class LogStore {
 
   /** Removes the messages of a log, and the log itself unless its room has members. */
   #forget(log: RoomLog, home: NamespaceLogs, now: number): void {
-    this.#change(log, () => log.trim(0, 0));
+    this.#trim(log, 0, 0);
     if (log.isPinned) return;
     this.#logs.delete(log);
     home.logs.delete(log.room);
@@ -190,6 +196,6 @@ export class LogStore {
 
   /** Removes the oldest half of a log's messages until the target is met; its last message is kept. */
   #halve(log: RoomLog, target: number): void {
-    while (this.#bytes > target && log.size > 1) this.#change(log, () => log.trim(log.size >> 1, 0));
+    while (this.#bytes > target && log.size > 1) this.#trim(log, log.size >> 1, 0);
   }
 }

@@ -1,20 +1,28 @@
 import type { Message, RoomName } from "../protocol.ts";
-import { Envelope } from "./envelope.ts";
+import { type Envelope, encodeCopy } from "./envelope.ts";
 import { newEpoch, offsetOf, type Position } from "./position.ts";
+import { TextQueue } from "./text-queue.ts";
 
-/** Memory of an entry beyond its JSON, in bytes. */
-const entryBytes = 120;
-
-/** A message in the log of a room. */
-export class LogEntry extends Envelope<"res"> {
+/** A message in the log of a room: its copy for that room, as JSON. */
+export class LogEntry implements Envelope {
   readonly seq: number;
-  /** Its size in memory, in bytes. */
-  readonly bytes: number;
+  readonly json: string;
 
-  constructor(message: Message, seq: number) {
-    super("res", message);
+  constructor(seq: number, json: string) {
     this.seq = seq;
-    this.bytes = entryBytes + this.jsonBytes;
+    this.json = json;
+  }
+
+  get event(): "res" {
+    return "res";
+  }
+
+  get isTransient(): boolean {
+    return false;
+  }
+
+  get payload(): Message {
+    return JSON.parse(this.json);
   }
 }
 
@@ -47,17 +55,15 @@ export class RoomLog {
   readonly epoch: string;
   /** The sequence number of the newest message, kept or not. */
   seq: number;
-  /** Memory of its entries, in bytes. */
-  bytes = 0;
   /** When it was last written or read, in milliseconds since the Unix epoch. */
   usedAt = 0;
+  /** When it was last moved in the order by use. */
+  movedAt = 0;
   /** Whether the room has members, so that the log must not be forgotten. */
   isPinned = false;
-  readonly #entries: LogEntry[] = [];
-  /** The times of the entries, in milliseconds since the Unix epoch. */
-  readonly #times: number[] = [];
-  /** The index of the oldest entry; those before it are removed in batches. */
-  #first = 0;
+  readonly #kept = new TextQueue();
+  /** The entries that were read in this event loop turn: clients that reconnect together read the same ones. */
+  #read: Map<number, LogEntry> | undefined;
 
   /** @param head the position at which a forgotten log ended */
   constructor(room: RoomName, head: Position = { epoch: newEpoch(), seq: 0 }) {
@@ -72,46 +78,63 @@ export class RoomLog {
 
   /** The number of kept messages. */
   get size(): number {
-    return this.#entries.length - this.#first;
+    return this.#kept.size;
+  }
+
+  /** Memory of the kept messages, in bytes. */
+  get bytes(): number {
+    return this.#kept.bytes;
   }
 
   /** Creates the next entry. @param isKept whether the log stores it */
   append(message: Message, isKept: boolean): LogEntry {
-    const offset = offsetOf({ epoch: this.epoch, seq: ++this.seq });
-    const entry = new LogEntry({ ...message, room: this.room, offset }, this.seq);
-    if (isKept) {
-      this.#entries.push(entry);
-      this.#times.push(this.usedAt);
-      this.bytes += entry.bytes;
-    }
+    this.seq++;
+    const entry = new LogEntry(this.seq, encodeCopy(message, this.room, offsetOf(this)));
+    if (isKept) this.#kept.push(entry.json, this.usedAt);
     return entry;
+  }
+
+  /** Whether the log has an entry that was logged before `since`. */
+  isStale(since: number): boolean {
+    const { oldestAt } = this.#kept;
+    return oldestAt !== undefined && oldestAt < since;
   }
 
   /** Removes the oldest entries: those beyond `size`, and those logged before `since`. */
   trim(size: number, since: number): void {
-    while (this.size > size || (this.size > 0 && (this.#times[this.#first] as number) < since)) this.#drop();
-    if (this.#first > 16 && this.#first > this.size) {
-      this.#entries.splice(0, this.#first);
-      this.#times.splice(0, this.#first);
-      this.#first = 0;
-    }
+    while (this.size > size || this.isStale(since)) this.#kept.shift();
   }
 
   /** Reads entries from the start on, up to `maxBytes` of them but at least one. */
   read(start: Start, maxBytes: number): Page {
     const { after, isComplete } = this.#place(start);
-    const index = this.#entries.length - (this.seq - after);
-    let bytes = 0;
-    let end = index;
-    while (end < this.#entries.length && (end === index || bytes < maxBytes))
-      bytes += (this.#entries[end++] as LogEntry).bytes;
-    const seq = this.seq - (this.#entries.length - end);
-    return {
-      entries: this.#entries.slice(index, end),
-      position: { epoch: this.epoch, seq },
-      isComplete,
-      isLast: seq === this.seq,
-    };
+    const entries: LogEntry[] = [];
+    let seq = after;
+    for (let bytes = 0; seq < this.seq && (entries.length === 0 || bytes < maxBytes); ) {
+      const entry = this.#entry(++seq);
+      bytes += entry.json.length;
+      entries.push(entry);
+    }
+    return { entries, position: { epoch: this.epoch, seq }, isComplete, isLast: seq === this.seq };
+  }
+
+  /** @param seq the number of a kept message */
+  #entry(seq: number): LogEntry {
+    const known = this.#read?.get(seq);
+    if (known) return known;
+    if (!this.#read) {
+      this.#read = new Map();
+      setImmediate(() => {
+        this.#read = undefined;
+      });
+    }
+    const entry = new LogEntry(seq, this.#kept.at(this.#indexOf(seq)));
+    this.#read.set(seq, entry);
+    return entry;
+  }
+
+  #indexOf(seq: number): number {
+    return this.size - (this.seq - seq) - 1;
   }
 
   /** The sequence number after which a reader starts, and whether it is the one that the reader asked for. */
@@ -127,18 +150,12 @@ export class RoomLog {
   history(before: Position | undefined, limit: number, maxBytes: number): HistoryPage {
     const { head } = this;
     if (before && before.epoch !== this.epoch) return { messages: [], more: false, head };
-    const beyond = Math.min(before?.seq ?? Number.POSITIVE_INFINITY, this.seq + 1);
-    const end = Math.max(this.#first, this.#entries.length - (this.seq + 1 - beyond));
+    const end = Math.max(0, this.#indexOf(Math.min(before?.seq ?? Number.POSITIVE_INFINITY, this.seq + 1)));
     let start = end;
-    let bytes = 0;
-    while (start > this.#first && end - start < limit && (start === end || bytes < maxBytes))
-      bytes += (this.#entries[--start] as LogEntry).bytes;
-    const messages = this.#entries.slice(start, end).map(({ payload }) => payload);
-    return { messages, more: start > this.#first, head };
-  }
-
-  #drop(): void {
-    this.bytes -= (this.#entries[this.#first] as LogEntry).bytes;
-    this.#entries[this.#first++] = undefined as never;
+    for (let bytes = 0; start > 0 && end - start < limit && (start === end || bytes < maxBytes); start--)
+      bytes += this.#kept.bytesAt(start - 1);
+    const messages: Message[] = [];
+    for (let index = start; index < end; index++) messages.push(JSON.parse(this.#kept.at(index)));
+    return { messages, more: start > 0, head };
   }
 }

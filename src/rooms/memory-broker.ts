@@ -2,7 +2,7 @@ import type { Message, Receipt, RoomName } from "../protocol.ts";
 import type { Broker, BrokerListener, Publication } from "./broker.ts";
 import type { Connection } from "./connection.ts";
 import type { Dedup, Remembered } from "./dedup.ts";
-import { Envelope } from "./envelope.ts";
+import { UnloggedEvent } from "./envelope.ts";
 import type { HistoryPage, Page, RoomLog, Start } from "./log.ts";
 import type { LogStore, NamespaceLogs } from "./log-store.ts";
 import { offsetOf, type Position } from "./position.ts";
@@ -21,36 +21,31 @@ export class MemoryBroker implements Broker {
     this.#dedup = dedup;
   }
 
-  publish({ message, rooms, isTransient = false, dedupKey }: Publication): Receipt {
+  publish({ message, rooms, isTransient, dedupKey }: Publication): Receipt {
     const known = dedupKey === undefined ? undefined : this.published(dedupKey);
     if (known) return { ...known, recipients: 0, duplicate: true };
     let recipients = 0;
-    const offsets: [RoomName, string][] = [];
-    for (const room of rooms) {
-      if (isTransient) {
-        recipients += this.#listener.received(room, new Envelope("res", { ...message, room }, true));
-        continue;
-      }
-      const log = this.#open(room);
-      recipients += this.#log(log, message);
-      offsets.push([room, offsetOf(log)]);
-    }
-    const receipt = { id: message.id, rooms: [...rooms], offsets: Object.fromEntries(offsets) };
+    const offsets: Record<RoomName, string> = {};
+    for (const room of rooms)
+      recipients += isTransient ? this.#pass(room, message) : this.#log(room, message, offsets);
+    const receipt = { id: message.id, rooms: message.rooms, recipients, offsets, duplicate: false };
     if (dedupKey !== undefined) this.#dedup.add(dedupKey, receipt, performance.now());
-    return { ...receipt, recipients, duplicate: false };
+    return receipt;
   }
 
-  #log(log: RoomLog, message: Message): number {
+  #log(room: RoomName, message: Message, offsets: Record<RoomName, string>): number {
+    const log = this.#open(room);
     const entry = this.#store.append(log, message);
-    try {
-      return this.#listener.received(log.room, entry);
-    } finally {
-      entry.compact();
-    }
+    setOffset(offsets, room, offsetOf(log));
+    return this.#listener.received(room, entry);
+  }
+
+  #pass(room: RoomName, message: Message): number {
+    return this.#listener.received(room, new UnloggedEvent("res", { ...message, room }, true));
   }
 
   announce(room: RoomName, message: Message, except?: Connection): void {
-    this.#listener.received(room, new Envelope("res", { ...message, room }), except);
+    this.#listener.received(room, new UnloggedEvent("res", { ...message, room }), except);
   }
 
   published(dedupKey: string): Remembered | undefined {
@@ -80,4 +75,10 @@ export class MemoryBroker implements Broker {
   #open(room: RoomName): RoomLog {
     return this.#store.open(this.#home, room);
   }
+}
+
+/** A room may be named `__proto__`. */
+function setOffset(offsets: Record<RoomName, string>, room: RoomName, offset: string): void {
+  if (room === "__proto__") Object.defineProperty(offsets, room, { value: offset, enumerable: true });
+  else offsets[room] = offset;
 }

@@ -1,6 +1,6 @@
 import type { PresentUser, RoomName, UserId, Who } from "../protocol.ts";
 import { type Connection, deliver } from "./connection.ts";
-import { Envelope } from "./envelope.ts";
+import { UnloggedEvent } from "./envelope.ts";
 
 /** The most users that `who` lists. */
 const maxListedUsers = 1_000;
@@ -139,7 +139,7 @@ export class Presence {
 
   #report(room: RoomName, { users, watchers }: RoomPresence, userId: UserId, online: boolean): void {
     if (!watchers) return;
-    const event = new Envelope("presence", { room, userId, online, total: users.size });
+    const event = new UnloggedEvent("presence", { room, userId, online, total: users.size });
     deliver(watchers, event);
   }
 }

@@ -104,7 +104,7 @@ export class Replay {
     const { hub } = this.#options;
     for (const entry of entries) {
       this.#member.gateway.deliver([this.#member], entry);
-      this.#sentBytes += entry.bytes;
+      this.#sentBytes += entry.json.length;
     }
     hub.delivered += entries.length;
     progress.missed += entries.length;

@@ -2,7 +2,7 @@ import { ClientError } from "../errors.ts";
 import type { History, Message, NamespaceName, Receipt, RoomName, Verdict } from "../protocol.ts";
 import type { Broker, BrokerListener, Publication } from "./broker.ts";
 import { type Connection, deliver } from "./connection.ts";
-import { Envelope } from "./envelope.ts";
+import { UnloggedEvent } from "./envelope.ts";
 import { Hub } from "./hub.ts";
 import type { Start } from "./log.ts";
 import { after } from "./maybe-promise.ts";
@@ -141,7 +141,8 @@ export class Rooms {
       state: states[type],
       namespace: this.#namespace,
       room: null,
-      rooms: [...rooms],
+      // Never changed: a connection gets a new list for each change.
+      rooms: rooms as RoomName[],
       at,
       offset: null,
     };
@@ -152,10 +153,15 @@ export class Rooms {
 
   /** Logs a message, unless it is transient, and delivers it to the members of its rooms. */
   publish(publication: Publication): Receipt | Promise<Receipt> {
-    return after(this.#broker.publish(publication), (receipt) => {
-      if (receipt.duplicate) this.counts.duplicates++;
-      return receipt;
-    });
+    const receipt = this.#broker.publish(publication);
+    return publication.dedupKey === undefined
+      ? receipt
+      : after(receipt, (given) => this.#countDuplicate(given));
+  }
+
+  #countDuplicate(receipt: Receipt): Receipt {
+    if (receipt.duplicate) this.counts.duplicates++;
+    return receipt;
   }
 
   /** The receipt of a message that was published with this key, as a repeated request receives it. */
@@ -185,7 +191,7 @@ export class Rooms {
   /** Delivers a message to all connections of a user. @returns their number */
   tell(message: Message & { to: string }): number {
     const connections = this.hub.ofUser(message.to);
-    deliver(connections, new Envelope("res", message));
+    deliver(connections, new UnloggedEvent("res", message));
     this.hub.delivered += connections.length;
     return connections.length;
   }

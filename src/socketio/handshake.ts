@@ -5,9 +5,9 @@ import type { SocketIOClient } from "./server.ts";
 /**
  * Reads the handshake of a client. `auth` belongs to the namespace and overrides the query of the connection.
  */
-export function handshakeOf({ conn, handshake: { auth, query, url, headers } }: SocketIOClient): Handshake {
-  // With Engine.IO 3, `auth` is the query of the namespace.
-  const value = conn.protocol === 3 ? json : (field: unknown) => field;
+export function handshakeOf({ conn, handshake }: SocketIOClient): Handshake {
+  const { query, url, headers } = handshake;
+  const auth: Handshake = conn.protocol === 3 ? fieldsOf(handshake.auth) : handshake.auth;
   // Engine.IO keeps only the last value of a repeated key. Parsing a long query again is expensive, so only
   // do it then.
   const { userId, room } = /[?&](userId|room)=.*&\1=/.test(url) ? repeated(url) : query;
@@ -16,10 +16,17 @@ export function handshakeOf({ conn, handshake: { auth, query, url, headers } }: 
     userId: auth.userId ?? userId,
     room: auth.room ?? room,
     token: auth.token ?? bearer,
-    since: value(auth.since) ?? json(query.since),
-    last: value(auth.last) ?? json(query.last),
+    since: auth.since ?? json(query.since),
+    last: auth.last ?? json(query.last),
   };
 }
+
+/** The `auth` of a client before 3.0 is the query of its namespace. */
+const fieldsOf = (query: Record<string, unknown>): Handshake => ({
+  ...query,
+  since: json(query.since),
+  last: json(query.last),
+});
 
 /** The value of a field in the query. What is no JSON is left as it is, for the validation to refuse. */
 function json(field: unknown): unknown {

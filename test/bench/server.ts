@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Message } from "../../src/protocol.ts";
 import type { Envelope } from "../../src/rooms/envelope.ts";
 import { SocketIOGateway } from "../../src/socketio/gateway.ts";
 import type { SocketIONamespace } from "../../src/socketio/server.ts";
@@ -46,8 +47,8 @@ class StockGateway extends SocketIOGateway {
     });
   }
 
-  override deliver(_members: unknown, { payload }: Envelope<"res">): void {
-    this.#nsp.to(`room:${payload.room}`).emit("res", payload);
+  override deliver(_members: unknown, { payload }: Envelope): void {
+    this.#nsp.to(`room:${payload.room}`).emit("res", payload as Message);
   }
 }
 

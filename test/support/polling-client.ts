@@ -61,7 +61,7 @@ export class PollingClient extends EngineClient {
         if (packet[0] === "0") this.#url += `&sid=${this.sid}`;
       }
     }
-    if (this.#isPolling) this.end({ code: 0, reason: "the session is over" });
+    if (this.#isPolling) this.#fail();
     if (!this.#isPosting) this.#agent.destroy();
   }
 
@@ -69,10 +69,18 @@ export class PollingClient extends EngineClient {
   async #post(): Promise<void> {
     this.#isPosting = true;
     while (this.#outgoing.length > 0) {
-      await this.#request({ method: "POST", body: this.#encode(this.#batch()) });
+      const answer = await this.#request({ method: "POST", body: this.#encode(this.#batch()) });
+      // The packets are lost, so the session is of no use even if the server keeps it.
+      if (answer === undefined && this.#isPolling) this.#fail();
     }
     this.#isPosting = false;
     if (!this.#isPolling) this.#agent.destroy();
+  }
+
+  #fail(): void {
+    this.#isPolling = false;
+    this.#abort.abort();
+    this.end({ code: 0, reason: "the session is over" });
   }
 
   /**

@@ -34,7 +34,7 @@ const ofRoom = (state, actions, room) => {
       state.membersOpen = !membersOpen;
     });
   return html`
-    <button class="plain quiet-button" aria-expanded=${String(membersOpen)} aria-controls="members"
+    <button class="plain" aria-expanded=${String(membersOpen)} aria-controls="members"
       title="Show or hide the members" @click=${toggle}>${total === undefined ? "members" : counted(total, "member")}</button>
     <span class="actions">
       <button class="plain" title="Copy a link that invites others to ${room}"

@@ -37,7 +37,7 @@ const member = ({ userId, connections }, isSelf, actions) => {
   const content = html`${avatar(userId)}<bdi>${userId}</bdi><small>${detail(connections, isSelf)}</small>`;
   if (isSelf) return html`<div class="member">${content}</div>`;
   return html`
-    <button class="member plain ${connections === 0 ? "away" : ""}" title="Write to ${userId}" @click=${() => actions.converse(userId)}>
+    <button class="member plain ${connections === 0 ? "away" : ""}" title="Write to ${userId}" @click=${() => actions.openConversation(userId)}>
       ${content}
     </button>
   `;

@@ -1,3 +1,4 @@
+import { guard } from "/vendor/lit-html/directives/guard.js";
 import { html, nothing } from "/vendor/lit-html/lit-html.js";
 import { plain } from "../wire.js";
 import { fullTime, shortTime } from "../words.js";
@@ -31,7 +32,7 @@ const said = ({ own, userId, text, data, at, rooms, mark }, isFirst, showsRooms)
     ${
       data === undefined
         ? html`<span class="text" dir="auto">${inWords(text)}</span>`
-        : html`<div class="text data">${preview(data)}</div>`
+        : html`<div class="text data">${guard([data], () => preview(data))}</div>`
     }
   </li>
 `;

@@ -54,13 +54,13 @@ const oneRoom = (state, actions, name, { members, unread }) => html`
 const oneConversation = (state, actions, name, { unread }) => html`
   <li>
     ${choice(state, actions, userView(name), name, { sign: avatar(name), detail: "direct", unread })}
-    ${close(`Close the conversation with ${name}`, () => actions.endConversation(name))}
+    ${close(`Close the conversation with ${name}`, () => actions.closeConversation(name))}
   </li>
 `;
 
-const choice = (state, { look }, view, title, { sign = nothing, detail = "", unread = 0 } = {}) => html`
+const choice = (state, { show }, view, title, { sign = nothing, detail = "", unread = 0 } = {}) => html`
   <button class="room plain" title=${title} aria-current=${state.view === view ? "true" : "false"}
-    @click=${() => look(view)}>
+    @click=${() => show(view)}>
     ${sign}
     <bdi>${title}</bdi>
     ${detail ? html`<small>${detail}</small>` : nothing}

@@ -1,3 +1,4 @@
+import { guard } from "/vendor/lit-html/directives/guard.js";
 import { ref } from "/vendor/lit-html/directives/ref.js";
 import { repeat } from "/vendor/lit-html/directives/repeat.js";
 import { html, nothing } from "/vendor/lit-html/lit-html.js";
@@ -41,7 +42,7 @@ export const timeline = (state, actions) => {
           ${repeat(
             lines,
             ({ key }) => key,
-            (line, index) => message(line, startsGroup(line, lines[index - 1]), view === everything),
+            (line, index) => item(line, startsGroup(line, lines[index - 1]), view === everything),
           )}
         </ol>
       </div>
@@ -49,6 +50,10 @@ export const timeline = (state, actions) => {
     </div>
   `;
 };
+
+/** A line, which is rendered again only if it has changed. */
+const item = (line, isFirst, showsRooms) =>
+  html`${guard([line.rooms, isFirst, showsRooms], () => message(line, isFirst, showsRooms))}`;
 
 /** Keeps the newest line, or the lines being read, where the reader sees them. */
 function follow(view, lines) {

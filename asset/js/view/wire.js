@@ -7,10 +7,10 @@ import { emitBox } from "./emit.js";
 import { inline, json } from "./json.js";
 
 /** The most events that are listed; a filter finds the others. */
-const longestList = 200;
+const longestList = 100;
 
 /** The longest preview of an event, in characters. */
-const longestPreview = 240;
+const longestPreview = 160;
 
 /** Every event in and out, the newest first. */
 export const wire = (state, actions) => {

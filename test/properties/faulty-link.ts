@@ -1,0 +1,109 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { Random } from "../support/random.ts";
+
+export type Direction = "to client" | "to server";
+
+/** The two ends of a TCP connection that a link forwards. */
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+/**
+ * A TCP proxy in front of the server for one client, of any transport. It can cut all connections of the client, also
+ * in the midst of a frame or a response, and stop reading what the server sends.
+ */
+export class FaultyLink {
+  /** The ports of the servers. */
+  readonly #ports: () => readonly number[];
+  #port: number;
+  readonly #listener: Server;
+  readonly #pairs = new Set<Pair>();
+  #cut: { direction: Direction; bytes: number } | undefined;
+  #isStalled = false;
+
+  private constructor(ports: () => readonly number[]) {
+    this.#ports = ports;
+    this.#port = ports()[0] as number;
+    this.#listener = createServer((client) => this.#forward(client));
+  }
+
+  static async open(ports: () => readonly number[]): Promise<FaultyLink> {
+    const link = new FaultyLink(ports);
+    await once(link.#listener.listen(0, "127.0.0.1"), "listening");
+    return link;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#listener.address() as AddressInfo).port}`;
+  }
+
+  /** Forwards new connections to any of the servers. All connections of a session must go to the same one. */
+  move(random: Random): void {
+    this.#port = random.pick(this.#ports());
+  }
+
+  /** Resets all connections. */
+  cut(): void {
+    this.#cut = undefined;
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+  }
+
+  /** Resets all connections when this many more bytes have passed in a direction. */
+  cutAfter(direction: Direction, bytes: number): void {
+    this.#cut = { direction, bytes };
+  }
+
+  /** Stops reading what the server sends. */
+  stall(): void {
+    this.#isStalled = true;
+    for (const { server } of this.#pairs) server.pause();
+  }
+
+  /** Reads again, and cuts no more. */
+  calm(): void {
+    this.#isStalled = false;
+    this.#cut = undefined;
+    for (const { client, server } of this.#pairs) {
+      client.resume();
+      server.resume();
+    }
+  }
+
+  close(): void {
+    this.#listener.close();
+    this.cut();
+  }
+
+  #forward(client: Socket): void {
+    const ports = this.#ports();
+    if (!ports.includes(this.#port)) this.#port = ports[0] as number;
+    const server = connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
+    const pair = { client: client.setNoDelay(), server };
+    this.#pairs.add(pair);
+    this.#pipe(client, server, "to server");
+    this.#pipe(server, client, "to client");
+    if (this.#isStalled) server.pause();
+    server.once("close", () => this.#pairs.delete(pair));
+  }
+
+  #pipe(from: Socket, to: Socket, direction: Direction): void {
+    from.on("data", (chunk) => this.#pass(chunk, from, to, direction));
+    from.on("error", () => {});
+    from.on("close", () => to.destroySoon());
+    to.on("drain", () => this.#isStalled || from.resume());
+  }
+
+  #pass(chunk: Buffer, from: Socket, to: Socket, direction: Direction): void {
+    const cut = this.#cut?.direction === direction ? this.#cut : undefined;
+    if (!to.write(cut ? chunk.subarray(0, Math.max(0, cut.bytes)) : chunk)) from.pause();
+    if (!cut) return;
+    cut.bytes -= chunk.length;
+    // After the bytes that still pass have been written.
+    if (cut.bytes <= 0) setImmediate(() => this.#cut === cut && this.cut());
+  }
+}
