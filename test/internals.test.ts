@@ -12,6 +12,7 @@ import { EngineSocket } from "../src/engineio/engine-socket.ts";
 import { clientsOf, StockJsonp, StockPolling } from "../src/engineio/internals.ts";
 import { ReducedRequest } from "../src/engineio/reduced-request.ts";
 import { WebSocketTransport } from "../src/engineio/websocket-transport.ts";
+import { FastDecoder } from "../src/socketio/decoder.ts";
 import { isPayloadValid } from "../src/socketio/internals.ts";
 import { client, connect, next } from "./support/client.ts";
 import { startEngine } from "./support/engines.ts";
@@ -81,6 +82,7 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
     conn.transport.tcp instanceof TcpSocket && conn.transport.tcp.writable,
   "socket.io Client#id": ({ websocket }) => websocket.client.id === websocket.conn.id,
   "socket.io Client#nsps": ({ websocket }) => websocket.client.nsps.get("/") === websocket,
+  "socket.io Client#decoder": ({ websocket }) => websocket.client.decoder instanceof FastDecoder,
   "socket.io Client#conn": ({ websocket }) => websocket.client.conn === websocket.conn,
   "socket.io Client#writeToEngine": ({ websocket }) => isFunction(websocket.client.writeToEngine),
   "socket.io Server#_nsps": ({ io }) => Reflect.get(io, "_nsps").get("/") === io.sockets,
@@ -88,6 +90,10 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
   "socket.io Namespace#_fns": ({ io }) => isArray(Reflect.get(io.sockets, "_fns")),
   "socket.io Socket#client": ({ websocket }) => websocket.client.sockets.get(websocket.id) === websocket,
   "socket.io Socket#fns": ({ websocket }) => isArray(websocket.fns),
+  "socket.io Socket#_anyListeners": ({ websocket }) => {
+    websocket.onAny(() => {});
+    return websocket._anyListeners.length === 1 && websocket.offAny();
+  },
   "socket.io Socket#notifyOutgoingListeners": ({ websocket }) =>
     isFunction(websocket.notifyOutgoingListeners),
   "socket.io-adapter Adapter#encoder": ({ websocket }) => isFunction(websocket.adapter.encoder.encode),

@@ -6,7 +6,7 @@ import { AwaitedPacket } from "./awaited-packet.ts";
 import { type DecoderInternals, isPayloadValid } from "./internals.ts";
 import { attachmentsOf, namespaceOf } from "./packet-prefix.ts";
 import { longestHeadChars } from "./packet-sizes.ts";
-import { binaryEvent, oversizedEvent } from "./placeholder-events.ts";
+import { binaryEvent, type EventPacket, oversizedEvent } from "./placeholder-events.ts";
 
 /** Cost of parsing JSON other than strings, relative to a string of the same length. */
 const parseFactor = 8;
@@ -20,6 +20,13 @@ const [slash, zero, two, nine, bracket] = [..."/029["].map((char) => char.charCo
   number,
   number,
 ];
+
+/** Handles the events of a client on one namespace without Socket.IO's own dispatch, which takes longer. */
+export interface EventReceiver {
+  readonly namespace: string;
+  /** @returns false if Socket.IO has to dispatch the event, for listeners or middleware of the application */
+  receive(args: unknown[], ackId: number | undefined): boolean;
+}
 
 /** The limits that all decoders of a server share. */
 export interface DecoderBounds {
@@ -35,6 +42,8 @@ export interface DecoderBounds {
   /** Whether a namespace belongs to an application, whose events may have any size and shape. */
   isApplications(namespace: string): boolean;
 }
+
+const noReceivers: readonly EventReceiver[] = [];
 
 const unbounded: DecoderBounds = {
   maxPayloadBytes: Number.POSITIVE_INFINITY,
@@ -52,6 +61,8 @@ const unbounded: DecoderBounds = {
 export class FastDecoder extends Decoder {
   readonly #bounds: DecoderBounds;
   readonly #session: Session | undefined;
+  /** On the namespaces that the client is connected to; most clients use one. */
+  #receivers: readonly EventReceiver[] = noReceivers;
   /** A packet whose attachments are still arriving. */
   declare private awaited?: AwaitedPacket | undefined;
 
@@ -59,6 +70,15 @@ export class FastDecoder extends Decoder {
     super();
     this.#bounds = bounds;
     this.#session = session;
+  }
+
+  addReceiver(receiver: EventReceiver): void {
+    this.#receivers = [...this.#receivers, receiver];
+  }
+
+  /** From now on Socket.IO dispatches the events of a namespace, which the client has left. */
+  removeReceiver(namespace: string): void {
+    this.#receivers = this.#receivers.filter((receiver) => receiver.namespace !== namespace);
   }
 
   override add(data: unknown): void {
@@ -70,13 +90,13 @@ export class FastDecoder extends Decoder {
     if (this.awaited) throw new Error("expected an attachment, got text");
     const { maxEventChars, isApplications } = this.#bounds;
     if (data.length > maxEventChars && !isApplications(namespaceOf(data))) {
-      this.#decoded(oversizedEvent(data));
+      this.#pass(oversizedEvent(data));
       return;
     }
     const packet = this.#event(data);
     if (packet) {
       if (isCostly(packet.data)) this.#charge(data, packet.nsp);
-      this.#decoded(packet);
+      this.#pass(packet);
     } else this.#begin(data);
   }
 
@@ -85,7 +105,9 @@ export class FastDecoder extends Decoder {
     super.destroy();
   }
 
-  #decoded(packet: object): void {
+  #pass(packet: EventPacket): void {
+    for (const receiver of this.#receivers)
+      if (receiver.namespace === packet.nsp && receiver.receive(packet.data, packet.id)) return;
     (this as unknown as DecoderInternals).emitReserved("decoded", packet);
   }
 
@@ -95,6 +117,8 @@ export class FastDecoder extends Decoder {
       throw new Error("the text part of the packet is too large");
     }
     if (!/^[56]/.test(text)) {
+      // Socket.IO handles a DISCONNECT in the next tick; events that follow must not overtake it.
+      if (text[0] === "1") this.removeReceiver(namespaceOf(text));
       this.#charge(text, namespaceOf(text));
       super.add(text);
       return;
@@ -121,7 +145,7 @@ export class FastDecoder extends Decoder {
       if (--awaited.skipped > 0) return;
       this.#hold(0);
       this.#charge(awaited.head, "");
-      this.#decoded(binaryEvent(awaited.head));
+      this.#pass(binaryEvent(awaited.head));
       return;
     }
     this.#hold(awaited.heldBytes + data.byteLength + chunkBytes);
@@ -163,13 +187,6 @@ export class FastDecoder extends Decoder {
       ? { type: PacketType.EVENT, nsp, data: args }
       : { type: PacketType.EVENT, nsp, id, data: args };
   }
-}
-
-interface EventPacket {
-  type: PacketType.EVENT;
-  nsp: string;
-  id?: number;
-  data: unknown[];
 }
 
 const maxCheapArguments = 8;

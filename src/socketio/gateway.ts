@@ -8,15 +8,16 @@ import type { Gateway } from "../rooms/connection.ts";
 import type { Envelope } from "../rooms/envelope.ts";
 import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
+import { type EventReceiver, FastDecoder } from "./decoder.ts";
 import type { EmptySessions } from "./empty-sessions.ts";
 import { connectError, handshakeOf } from "./handshake.ts";
-import type { IOSocketInternals } from "./internals.ts";
+import type { ClientInternals, IOSocketInternals } from "./internals.ts";
 import { OutgoingCache, OutgoingEvent } from "./outgoing.ts";
 import { PendingConnects } from "./pending-connects.ts";
 import type { SocketIOClient, SocketIONamespace } from "./server.ts";
 
 /** A Socket.IO client on one of roomcast's namespaces. */
-class SocketIOMember extends Member {
+class SocketIOMember extends Member implements EventReceiver {
   readonly gateway: SocketIOGateway;
   readonly socket: SocketIOClient;
 
@@ -37,6 +38,24 @@ class SocketIOMember extends Member {
 
   get protocol(): number {
     return this.socket.conn.protocol;
+  }
+
+  get namespace(): string {
+    return this.socket.nsp.name;
+  }
+
+  receive(args: unknown[], ackId: number | undefined): boolean {
+    const { fns, _anyListeners: listeners } = this.socket as unknown as IOSocketInternals;
+    // The gateway's own middleware is the first; any other is the application's.
+    if (fns.length > 1 || listeners?.length) return false;
+    const ack = ackId === undefined ? undefined : (reply: unknown) => this.#acknowledge(ackId, reply);
+    this.gateway.dispatch(this, args, ack);
+    return true;
+  }
+
+  #acknowledge(id: number, reply: unknown): void {
+    const { conn } = this.socket;
+    if (conn.readyState === "open") conn.write(`${this.gateway.ackPrefix}${id}${JSON.stringify([reply])}`);
   }
 
   send<Event extends keyof ServerEvents>(event: Event, ...args: Parameters<ServerEvents[Event]>): void {
@@ -74,6 +93,9 @@ export interface GatewayOptions {
  * clients.
  */
 export class SocketIOGateway implements Gateway {
+  /** The packet type and namespace of an ack. */
+  readonly ackPrefix: string;
+  /** The packet type and namespace of an event. */
   readonly #prefix: string;
   readonly #dispatcher: Dispatcher;
   readonly #options: GatewayOptions;
@@ -83,7 +105,9 @@ export class SocketIOGateway implements Gateway {
   readonly #recent: OutgoingCache;
 
   constructor(nsp: SocketIONamespace, dispatcher: Dispatcher, options: GatewayOptions) {
-    this.#prefix = `${PacketType.EVENT}${nsp.name === "/" ? "" : `${nsp.name},`}`;
+    const address = nsp.name === "/" ? "" : `${nsp.name},`;
+    this.ackPrefix = `${PacketType.ACK}${address}`;
+    this.#prefix = `${PacketType.EVENT}${address}`;
     this.#recent = new OutgoingCache(this.#prefix);
     this.#dispatcher = dispatcher;
     this.#options = options;
@@ -129,20 +153,29 @@ export class SocketIOGateway implements Gateway {
     // Middleware receives the packet as an array. A listener would receive the arguments on the stack, and
     // 40,000 of them overflow it.
     socket.use((packet) => {
-      if (socket.conn.readyState !== "open") return;
       const last = packet[packet.length - 1];
       const ack = typeof last === "function" ? (packet.pop() as (reply: unknown) => void) : undefined;
-      const event = packet.shift();
-      this.#dispatcher.dispatch(member, { event, args: packet, ack });
+      this.dispatch(member, packet, ack);
     });
     trim(socket as unknown as IOSocketInternals, "fns");
     socket.on("disconnect", (reason, description) => this.#disconnect(member, reason, description));
+    const decoder = decoderOf(socket);
+    if (decoder instanceof FastDecoder) decoder.addReceiver(member);
     const { transport, protocol } = member;
     this.#dispatcher.connect(member, admission, { transport, protocol });
   }
 
+  /** @param args the event's name, followed by its arguments */
+  dispatch(member: SocketIOMember, args: unknown[], ack: ((reply: unknown) => void) | undefined): void {
+    if (member.socket.conn.readyState !== "open") return;
+    const event = args.shift();
+    this.#dispatcher.dispatch(member, { event, args, ack });
+  }
+
   #disconnect(member: SocketIOMember, reason: string, description: unknown): void {
     const { socket } = member;
+    const decoder = decoderOf(socket);
+    if (decoder instanceof FastDecoder) decoder.removeReceiver(member.namespace);
     const seconds = Math.round((Date.now() - socket.handshake.issued) / 100) / 10;
     this.#dispatcher.disconnect(member, this.#reasonOf(reason, description), seconds);
     this.#options.empty.left(socket);
@@ -153,6 +186,8 @@ export class SocketIOGateway implements Gateway {
     return reason === "forced close" && this.#options.isShuttingDown() ? "server shutting down" : reason;
   }
 }
+
+const decoderOf = ({ client }: SocketIOClient) => (client as unknown as ClientInternals).decoder;
 
 /** Whether a connection ended because its client sent a packet that is too large. */
 function isTooLarge(description: unknown): boolean {

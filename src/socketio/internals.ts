@@ -16,6 +16,8 @@ export interface ClientInternals {
   /** The sockets of this connection, by namespace. */
   nsps: ReadonlyMap<string, unknown>;
   conn: SocketInternals;
+  /** Its decoder, which on roomcast's engine is roomcast's. */
+  decoder: unknown;
   writeToEngine(packets: string[], options: object): void;
 }
 
@@ -44,6 +46,8 @@ export interface IOSocketInternals {
   client: ClientInternals;
   /** Middleware; its spare capacity is trimmed (140 bytes per socket). */
   fns: unknown[];
+  /** Listeners of `onAny`; undefined if there have been none. */
+  _anyListeners?: unknown[];
   /** Calls the listeners of `onAnyOutgoing`, as the stock adapter does for each member. */
   notifyOutgoingListeners(packet: Parameters<Adapter["broadcast"]>[0]): void;
 }

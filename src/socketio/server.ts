@@ -1,4 +1,5 @@
 import { type DefaultEventsMap, type Namespace, Server, type Socket } from "socket.io";
+import { Encoder } from "socket.io-parser";
 import { Engine, type EngineBounds } from "../engineio/engine.ts";
 import { withRequest } from "../engineio/request.ts";
 import { type Session, sessionOf } from "../engineio/session.ts";
@@ -7,7 +8,6 @@ import { burstBytes } from "../limits/byte-rate.ts";
 import type { ServerEvents } from "../protocol.ts";
 import { FastAdapter } from "./adapter.ts";
 import { decoderFor } from "./decoder.ts";
-import { encoderFor } from "./encoder.ts";
 import type { NamespaceInternals, ServerInternals } from "./internals.ts";
 import { longestEventChars, longestHandshakeChars } from "./packet-sizes.ts";
 
@@ -87,10 +87,7 @@ export function createServer(
   let opening: Session | undefined;
   const io: SocketIOServer = new Server({
     adapter: FastAdapter,
-    parser: {
-      Encoder: encoderFor(({ nsp }) => builtin.has(nsp)),
-      Decoder: decoderFor(decoderBounds, () => opening),
-    },
+    parser: { Encoder, Decoder: decoderFor(decoderBounds, () => opening) },
     connectTimeout: options.handshakeTimeoutMs,
   });
   keepHandshakes(io.sockets);
