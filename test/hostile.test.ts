@@ -364,7 +364,7 @@ test("logs an internal fault with its stack and reports it to the client only as
   assert.ok(!JSON.stringify(error).includes("secret"));
   const fault = logs.find(({ level }) => level === 50) as { err: { message: string; stack: string } };
   assert.equal(fault.err.message, "a secret of the server");
-  assert.match(fault.err.stack, /room-events\.ts/);
+  assert.match(fault.err.stack, /message-events\.ts/);
   assert.equal(await ann.ask("notice", "alive"), "have alive");
 });
 

@@ -289,7 +289,7 @@ describe("the resident memory of the process", () => {
           "1000000000",
         ],
         ...["--events-per-second", "1000000", "--events-burst", "1000000"],
-        ...["--max-text", "64000"],
+        ...["--max-text", "64000", "--history-size", "0"],
       ]);
       const url = await command.ready();
       const rooms = Array.from({ length: 10 }, (_, n) => `r${n}`);

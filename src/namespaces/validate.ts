@@ -27,7 +27,7 @@ export function validator(schema: Field): (value: unknown) => void {
 /** A union of a string and an object. */
 function stringOrObjectValidator({ anyOf: [string, object] }: TUnion): (value: unknown) => void {
   const [validString, validObject] = [validator(string as TSchema), validator(object as TSchema)];
-  return (value) => (typeof value === "string" ? validString(value) : validObject(value));
+  return (value) => (isObject(value) ? validObject(value) : validString(value));
 }
 
 export type Field = TSchema & { title?: string; description?: string };
@@ -36,7 +36,7 @@ export type Field = TSchema & { title?: string; description?: string };
 function objectValidator({ title, description, properties }: Field & TObject): (value: unknown) => void {
   const fields = Object.entries(properties).map(([name, field]) => ({ name, validate: validator(field) }));
   return (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array)
+    if (!isObject(value))
       throw new ClientError("bad_payload", `${title}: expected ${description}, got ${described(value)}.`);
     for (const { name, validate } of fields) {
       const given = (value as Record<string, unknown>)[name];
@@ -57,6 +57,12 @@ function valueValidator(schema: Field): (value: unknown) => void {
     );
   };
 }
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof Uint8Array || value instanceof Unread);
 
 /** Whether a field is limited in size by the server's settings. */
 export const hasSizeLimit = ({ title }: Field): boolean => title === "text" || title === "data";

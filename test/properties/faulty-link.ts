@@ -103,7 +103,7 @@ export class FaultyLink {
     if (!to.write(cut ? chunk.subarray(0, Math.max(0, cut.bytes)) : chunk)) from.pause();
     if (!cut) return;
     cut.bytes -= chunk.length;
-    // After the bytes that still pass have been written.
-    if (cut.bytes <= 0) setImmediate(() => this.#cut === cut && this.cut());
+    // After the bytes that still pass have been written. Even if the link has become calm: the rest is missing.
+    if (cut.bytes <= 0) setImmediate(() => this.cut());
   }
 }

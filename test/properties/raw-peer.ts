@@ -58,7 +58,14 @@ export class RawPeer implements Peer {
     this.#isLost = false;
     const decoder = new Decoder();
     decoder.on("decoded", (packet) => this.#receive(packet));
-    engine.onPacket = (packet) => packet[0] === "4" && decoder.add(packet.slice(1));
+    engine.onPacket = (packet) => {
+      if (packet[0] !== "4") return;
+      try {
+        decoder.add(packet.slice(1));
+      } catch (error) {
+        throw new Error(`cannot decode ${JSON.stringify(packet)}`, { cause: error });
+      }
+    };
     const connect = () => this.#send({ type: PacketType.CONNECT, data: this.#listener.handshake() });
     engine.opened.then(connect, () => {});
     void engine.closed.then(({ code, reason }) => this.#lost(engine, `${code} ${reason}`));
