@@ -151,7 +151,7 @@ test("a raw WebSocket client over Engine.IO 4 can use every event", async (t) =>
   raw.send('42/chat,1["join","lobby"]', '42/chat,2["chat","hi"]', '42/chat,3["notice","n"]');
   const members = '"room":"lobby","rooms":\\["hall","lobby"\\],"members":1';
   await raw.receives(new RegExp(`^43/chat,1\\[{${members},"offset":"\\w+:0","status":"new","missed":0}\\]$`));
-  await raw.receives(/^43\/chat,2\[\{"id":"\w+","rooms":\["hall","lobby"\],"offsets":\{.*\},"recipients":2,/);
+  await raw.receives(/^43\/chat,2\[\{"id":"\w+","rooms":\["hall","lobby"\],"recipients":2,"offsets":\{/);
   await raw.receives(/^42\/chat,\["reply","have n"\]$/);
   await raw.receives(/^43\/chat,3\["have n"\]$/);
   raw.send('42/chat,4["msg","m"]', '42/chat,5["leave","lobby"]', '42/chat,6["bye"]');
