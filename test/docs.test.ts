@@ -87,7 +87,16 @@ describe("tables", () => {
   test("every mentioned flag exists", () => {
     const flags = new Set(["help", "version", ...settingRows.map(({ flag }) => flag)]);
     // Flags of npm, Node.js and the development scripts.
-    for (const other of ["omit", "no-install", "import", "test", "test-force-exit", "seconds", "seed"])
+    for (const other of [
+      "omit",
+      "no-install",
+      "import",
+      "test",
+      "test-force-exit",
+      "seconds",
+      "seed",
+      "seeds",
+    ])
       flags.add(other);
     for (const other of ["only", "servers", "json", "profile"]) flags.add(other);
     for (const name of names) {
