@@ -64,7 +64,7 @@ export function createActions(state, connection, redraw) {
       (name) => `${commands[name].usage}: ${commands[name].help}`,
     );
     answered(state, [
-      ["Tab completes a command. Start a text with // to send one that begins with /.", ...lines].join("\n"),
+      ["Tab completes a command. To send a text that begins with /, type //.", ...lines].join("\n"),
     ]);
   }
 
