@@ -51,7 +51,7 @@ export function createActions(state, connection, redraw) {
     state.complaint = complaint ?? "";
     if (help) showHelp();
     if (event === "chat" && state.rooms.size === 0)
-      state.complaint = "You are in no room. Enter one with /join.";
+      state.complaint = "You are not in any room. Join one with /join.";
     redraw();
     if (!event || state.complaint) return help === true;
     if (event === "join") return join(...args);
@@ -64,9 +64,7 @@ export function createActions(state, connection, redraw) {
       (name) => `${commands[name].usage}: ${commands[name].help}`,
     );
     answered(state, [
-      ["Tab completes a command. Start a text with // to say something that begins with /.", ...lines].join(
-        "\n",
-      ),
+      ["Tab completes a command. To send a text that begins with /, type //.", ...lines].join("\n"),
     ]);
   }
 

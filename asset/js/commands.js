@@ -6,12 +6,12 @@ import { everything, roomOf, userOf } from "./views.js";
  * @type {Record<string, { takes: "room" | "user" | "text" | "token" | "nothing", usage: string, help: string }>}
  */
 export const commands = {
-  join: { takes: "room", usage: "/join room", help: "enter a room" },
-  leave: { takes: "room", usage: "/leave [room]", help: "leave a room, or this one" },
+  join: { takes: "room", usage: "/join room", help: "join a room" },
+  leave: { takes: "room", usage: "/leave [room]", help: "leave the given room, or the current one" },
   tell: { takes: "user", usage: "/tell user text", help: "send a text to one user" },
-  notice: { takes: "text", usage: "/notice text", help: "send a text that only comes back to you" },
-  msg: { takes: "text", usage: "/msg text", help: "send a text that is acked, but goes to no room" },
-  auth: { takes: "token", usage: "/auth token", help: "present a new token" },
+  notice: { takes: "text", usage: "/notice text", help: "send a text that only you receive" },
+  msg: { takes: "text", usage: "/msg text", help: "send a text that is acked, but not sent to any room" },
+  auth: { takes: "token", usage: "/auth token", help: "send a new token" },
   bye: { takes: "nothing", usage: "/bye", help: "leave all rooms and disconnect" },
   help: { takes: "nothing", usage: "/help", help: "show these commands" },
 };
@@ -29,10 +29,10 @@ export function parse(text, { namespace, view }) {
   if (!text.startsWith("/") || text.startsWith("//")) return say(text.replace(/^\/\//, "/"), view);
   const [, name, rest] = text.match(/^\/(\S*)\s*(.*)$/su);
   if (name === "msg" && namespace !== "/chat")
-    return { complaint: "/msg works in the namespace /chat only." };
+    return { complaint: "/msg works only in the namespace /chat." };
   if (name === "help") return { help: true };
   if (Object.hasOwn(commands, name)) return readers[commands[name].takes](name, rest, view);
-  return { complaint: `There is no command /${name}. See /help, or write //${name} to say it.` };
+  return { complaint: `There is no command /${name}. See /help, or write //${name} to send it as text.` };
 }
 
 function say(text, view) {
@@ -41,7 +41,7 @@ function say(text, view) {
   return { event: "chat", args: view === everything ? [text] : [text, roomOf(view)] };
 }
 
-const usage = (name) => ({ complaint: `Write it like this: ${commands[name].usage}` });
+const usage = (name) => ({ complaint: `Usage: ${commands[name].usage}` });
 
 const readers = {
   room: (name, rest, view) => {

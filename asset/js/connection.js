@@ -144,7 +144,7 @@ export function createConnection(state, changed) {
     on(mine, "presence", (change) => presence(state, change));
     on(mine, "reply", (text) => answered(state, [text]));
     on(mine, "bye", (context) =>
-      answered(state, ["The last thing you said: ", ...(context ? sentence(context) : ["nothing"])]),
+      answered(state, ["Your last message: ", ...(context ? sentence(context) : ["nothing"])]),
     );
     on(mine, "error", ({ event, error }) => {
       if (event === "auth" && error.code === "token_expired") return expired();
@@ -155,7 +155,7 @@ export function createConnection(state, changed) {
   /** The token has expired; the server waits a while for a new one. */
   function expired() {
     state.expired = true;
-    state.complaint = "Token expired: send /auth and a new one.";
+    state.complaint = "Your token has expired. Send a new one with /auth.";
     remark(state, ["Your token has expired"]);
   }
 

@@ -5,7 +5,7 @@
  * @returns {Promise<string>} what went wrong; "" if nothing did
  */
 export async function emitRaw(connection, { event, args, wantsAck }) {
-  if (event === "") return "Name an event.";
+  if (event === "") return "Enter the name of an event.";
   const values = parse(args);
   if (!values) return 'The arguments must be JSON, with commas between them: "lobby", { "last": 10 }';
   try {

@@ -21,7 +21,7 @@ import { io } from "socket.io-client";
 
 const socket = io(${literal(address)}, { auth: ${asksForToken ? withToken(auth) : literal(auth)} });
 
-socket.onAny((event, ...args) => console.log("heard", event, ...args));
+socket.onAny((event, ...args) => console.log("received", event, ...args));
 await new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
 
 async function send(...args) {

@@ -12,7 +12,7 @@ const socket = ({ url, userId, room }, types = "") => `const socket${types} = io
 
 socket.on("sync", ({ room, offset, status }) => {
   since[room] = offset;
-  if (status === "gap") console.warn(\`some messages of \${room} are lost\`);
+  if (status === "gap") console.warn(\`some messages in \${room} may be lost\`);
 });
 socket.on("res", (message) => {
   if (message.offset) since[message.room${types && "!"}] = message.offset;
@@ -48,7 +48,7 @@ sio = socketio.Client()
 def sync(verdict):
     since[verdict["room"]] = verdict["offset"]
     if verdict["status"] == "gap":
-        print("some messages of", verdict["room"], "are lost")
+        print("some messages in", verdict["room"], "may be lost")
 
 @sio.on("res", namespace=${namespace})
 def res(message):

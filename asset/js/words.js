@@ -45,7 +45,7 @@ export const sentence = (message) => sentences[message.type]?.(message) ?? [mess
 
 /** What a replay has proved, after a reconnect. @returns {Sentence} */
 export function verdict({ lost, missed }) {
-  if (lost) return ["Some messages are lost"];
+  if (lost) return ["Some messages may be lost"];
   return [missed ? `Caught up, ${counted(missed, "message")}` : "Caught up, nothing missed"];
 }
 
@@ -58,7 +58,7 @@ export const ending = (reason) =>
     "transport close": "The connection was closed.",
     "transport error": "The connection was lost.",
     "ping timeout": "The server stopped responding.",
-    token_expired: "Your token has expired, and no new one came.",
+    token_expired: "Your token has expired and was not renewed.",
   })[reason] ?? reason;
 
 /**
@@ -69,6 +69,6 @@ export const ending = (reason) =>
 export const advice = (code, gaveToken) =>
   ({
     unauthorized: gaveToken ? "Your token is not valid. Enter another one." : "Enter your token below.",
-    token_expired: "Give a new one below.",
-    forbidden: "Choose another room, or give a token that allows this one.",
+    token_expired: "Enter a new one below.",
+    forbidden: "Choose another room, or enter a token that allows this one.",
   })[code];

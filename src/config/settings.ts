@@ -57,10 +57,13 @@ const roomSettings = {
   maxConnections: count("Connections in total; further ones are refused", 10_000),
   maxConnectionsPerAddress: count("Connections per IPv4 address or IPv6 /64 network", 1_000),
   sendQueueMaxBytes: bytes("Unread data at which a client that does not read is disconnected", 1_000_000),
-  sendQueueAgeMs: milliseconds("Time a client with unread data may read nothing", 30_000),
-  memoryMaxBytes: bytes("Total unread data at which the slowest clients are disconnected", 256_000_000),
+  sendQueueAgeMs: milliseconds(
+    "Time after which a client that ignores its unread data is disconnected",
+    30_000,
+  ),
+  memoryMaxBytes: bytes("Unread data of all clients at which the slowest are disconnected", 256_000_000),
   inboundMemoryMaxBytes: bytes(
-    "Total incomplete packets at which the largest senders are disconnected",
+    "Memory of incomplete packets at which the largest senders are disconnected",
     128_000_000,
   ),
   historySize: Type.Integer({
@@ -71,7 +74,7 @@ const roomSettings = {
   }),
   historyAgeMs: milliseconds("Time for which a room keeps a message", 600_000),
   historyMemoryMaxBytes: bytes(
-    "Total kept messages at which the least recently used rooms lose theirs",
+    "Memory of kept messages at which the least recently used rooms lose theirs",
     64_000_000,
     1_000_000,
   ),

@@ -98,9 +98,9 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await tries("let me in");
     await asksFor(ann, `${asks} Your token is not valid. Enter another one.`);
     await tries(await token({ exp: 1 }));
-    await asksFor(ann, "Refused. The token has expired. Give a new one below.");
+    await asksFor(ann, "Refused. The token has expired. Enter a new one below.");
     const forbidden =
-      "The token does not allow the room lobby. Choose another room, or give a token that allows this one.";
+      "The token does not allow the room lobby. Choose another room, or enter a token that allows this one.";
     await tries(await token({ rooms: ["den"] }));
     await asksFor(ann, `Refused. ${forbidden}`);
     await ann.page.getByLabel("Room", { exact: true }).fill("den");
@@ -119,7 +119,10 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await ann.reads("ann joined den");
     await ann.say(`/auth ${await brief()}`);
     await ann.reads("Your token has expired");
-    await ann.page.getByRole("alert").getByText("Token expired: send /auth and a new one.").waitFor();
+    await ann.page
+      .getByRole("alert")
+      .getByText("Your token has expired. Send a new one with /auth.")
+      .waitFor();
     await ann.say(`/auth ${await token({ sub: "bob" })}`);
     await ann.page.getByRole("alert").getByText("The token is another user's.").waitFor();
     await ann.say(`/auth ${await token({ rooms: ["lobby"], exp: undefined })}`);
@@ -138,7 +141,7 @@ describe("on a server that requires tokens, the page", { skip: skipWithout("chro
     await ann.say("/join den");
     await ann.reads("ann joined den");
     await ann.say(`/auth ${await brief()}`);
-    await asksFor(ann, "Your token has expired, and no new one came. Give a new one below.");
+    await asksFor(ann, "Your token has expired and was not renewed. Enter a new one below.");
     await present(ann, await token());
     await field(ann).press("Enter");
     await ann.reads("Caught up, nothing missed");

@@ -51,7 +51,7 @@ const tools = (state, actions) => {
   return html`
     <nav aria-label="Tools">
       <a class="button plain" href="/docs/" target="_blank">Docs</a>
-      <button class="plain" @click=${copyScript} title="Copy a Node script that does what this window has done">
+      <button class="plain" @click=${copyScript} title="Copy a Node script that repeats what you did in this window">
         Copy as script
       </button>
       ${gone ? nothing : html`<button class="plain" @click=${actions.disconnect}>Disconnect</button>`}

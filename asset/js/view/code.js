@@ -19,7 +19,7 @@ export const code = ({ entry }, { copy, redraw }) => {
   return html`
     <section class="code" aria-label="Connect from your code">
       <h2>Connect from your code</h2>
-      <p>A stock client that misses no message, or is told so.</p>
+      <p>This stock client receives what it has missed, or learns that some messages may be lost.</p>
       <div class="code-head">
         <div role="group" aria-label="Language">${choices}</div>
         <button @click=${() => copy(text, "the code")}>Copy</button>

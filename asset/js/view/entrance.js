@@ -18,8 +18,8 @@ export const welcome = (state, actions) => html`
     <section class="entrance first" aria-label="Connect">
       <h1>roomcast</h1>
       <p>
-        A room server for Socket.IO clients is running here. Enter a name and a room. Open this page in a second
-        window to have somebody to talk to.
+        A room server for Socket.IO clients is running here. Enter a name and a room. To try a conversation, open this
+        page in a second window.
       </p>
       ${form(state, actions, "Enter the room")}
       <p><a href="/docs/">Documentation</a></p>

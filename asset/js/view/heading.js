@@ -23,7 +23,7 @@ export const heading = (state, actions) => {
 /** Whether a user is in a room that this connection is in too. */
 function whereabouts({ rooms }, userId) {
   const isHere = [...rooms.values()].some(({ members }) => members.has(userId));
-  return isHere ? "online" : "in none of your rooms";
+  return isHere ? "online" : "not in your rooms";
 }
 
 const ofRoom = (state, actions, room) => {

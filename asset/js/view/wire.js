@@ -82,7 +82,7 @@ const item = (one, { copy, update }) => html`
 `;
 
 const outcome = ({ ack, latencyMs, lost }) => {
-  if (lost) return html`<small class="failed">no ack came</small>`;
+  if (lost) return html`<small class="failed">no ack received</small>`;
   if (latencyMs === undefined) return nothing;
   return html`<code class=${ack?.error ? "failed" : ""}>ack ${inline([ack], longestPreview)}</code>`;
 };
