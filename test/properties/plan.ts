@@ -1,7 +1,7 @@
 import type { NamespaceName, RoomName } from "../../src/protocol.ts";
 import type { RoomcastOptions } from "../../src/roomcast.ts";
+import type { Direction } from "../support/faulty-link.ts";
 import { Random } from "../support/random.ts";
-import type { Direction } from "./faulty-link.ts";
 import { type Way, ways } from "./peer.ts";
 
 /** How a member sends a message. */
