@@ -1,6 +1,6 @@
 import { nextTick } from "node:process";
-import { Batch } from "./batch.ts";
 import { Inbox } from "./inbox.ts";
+import { PacketBatch } from "./packet-batch.ts";
 import type { Producer } from "./producer.ts";
 import { ReaderWaits } from "./reader-waits.ts";
 import type { SlowConsumers } from "./slow-consumers.ts";
@@ -29,7 +29,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   readonly #readerWaits: ReaderWaits<P>;
   /** Connections that have waiting packets or are held back. */
   readonly #inboxes = new Map<P, Inbox<Packet>>();
-  readonly #batch = new Batch<P>();
+  readonly #batch = new PacketBatch<P>();
   /** The counter at the start of this event loop turn. */
   #turnStart = 0;
   /** Bytes that each connection has caused to be sent in this turn; counted only in a busy turn. */
