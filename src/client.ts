@@ -7,7 +7,7 @@ import type { Ack, Message, PublishOptions, RoomName, RootEvents, ServerEvents, 
  * Node is used.
  */
 
-/** The offset of the last message heard in each room, by the name of the room. */
+/** The offset of the last message received in each room, by the name of the room. */
 export type Cursors = Record<RoomName, string>;
 
 /** The options of {@link roomClient}. */
@@ -26,7 +26,7 @@ export interface RoomClientOptions {
   since?: Cursors;
   /**
    * Time in which a request must be answered, including all retries, in milliseconds; then it fails with `timeout`. It
-   * must be less than the server's `--dedup-time`, or a retried message may be said twice.
+   * must be less than the server's `--dedup-time`, or a retried message may be sent twice.
    *
    * @defaultValue 120000
    */

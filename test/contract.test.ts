@@ -246,7 +246,7 @@ for (const namespace of ["/", "/chat"] as const) {
       const ann = await connect(t, url + namespace);
       const { error } = await ann.ask("shout", "hey");
       assert.equal(error.code, "unknown_event");
-      assert.match(error.message, /hears only join, leave, chat, notice, bye/);
+      assert.match(error.message, /accepts only join, leave, chat, notice, bye/);
       const told = next(ann.socket, "error");
       ann.tell("shout");
       assert.deepEqual(await told, [{ event: "shout", error }]);

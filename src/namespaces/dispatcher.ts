@@ -152,6 +152,6 @@ function call({ name, events }: Namespace, member: Member, { event, args }: Requ
   if (handler) return handler(member, args);
   throw new ClientError(
     "unknown_event",
-    `The namespace ${name} hears only ${[...events.keys()].join(", ")}.`,
+    `The namespace ${name} accepts only ${[...events.keys()].join(", ")}.`,
   );
 }

@@ -31,7 +31,7 @@ const fieldsOf = (query: Record<string, unknown>): Handshake => ({
   last: json(query.last),
 });
 
-/** The value of a field in the query. What is no JSON is left as it is, for the validation to refuse. */
+/** The value of a field in the query. A value that is not JSON is passed on unchanged; the validation refuses it. */
 function json(field: unknown): unknown {
   try {
     return typeof field === "string" ? JSON.parse(field) : field;
