@@ -21,7 +21,7 @@ import { Rooms } from "./rooms/rooms.ts";
 /** A replay waits for its reader each time it has sent this part of the longest send queue. */
 const replayPagePart = 1 / 8;
 
-/** An answer to `history` may take this multiple of the longest send queue: a client that reads is not cut. */
+/** An answer to `history` may take this multiple of the longest send queue: a client that reads is not disconnected. */
 const historyPagePart = 2;
 
 /** The ids of messages, of one namespace, may take this part of the memory for logs. */

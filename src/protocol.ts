@@ -311,7 +311,7 @@ export interface ChatEvents extends RootEvents {
  *
  * @example
  * const socket: Socket<ServerEvents, Acked<RootEvents>> = io(url);
- * const reply = await socket.emitWithAck("join", "lobby"); // Membership | Failure
+ * const reply = await socket.emitWithAck("join", "lobby"); // Joined | Failure
  */
 export type Acked<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Args) => void

@@ -4,6 +4,7 @@ import type { Socket } from "socket.io-client";
 import type { Decoder } from "socket.io-parser";
 import type { RoomcastOptions } from "../src/roomcast.ts";
 import { connect, next, client as startClient } from "./support/client.ts";
+import { within } from "./support/deferred.ts";
 import { startEngine } from "./support/engines.ts";
 import { openRaw } from "./support/raw.ts";
 import { type RunningServer, startServer } from "./support/server.ts";
@@ -102,6 +103,24 @@ test("a socket in an application's namespace is disconnected when its token expi
   await Promise.all([next(game, "connect"), renewing.ask("auth", await token({ sub: "ann" }))]);
   assert.equal((await next(forgetful, "disconnect"))[0], "io server disconnect");
   assert.equal(await game.emitWithAck("move", "e4"), "ann moved to e4");
+});
+
+test("a token expires even if the application's middleware replaces socket.data", async (t) => {
+  const { url } = await startServer(
+    t,
+    { authSecret, authGraceMs: 300 },
+    {
+      prepare: ({ roomcast: { io } }) => {
+        io.of("/game").use((socket, proceed) => {
+          socket.data = {};
+          proceed();
+        });
+      },
+    },
+  );
+  const auth = { token: await token({ sub: "ann", exp: now() - 4 }) };
+  const ann = client(t, `${url}/game`, { auth });
+  assert.equal((await within("the disconnect", next(ann, "disconnect")))[0], "io server disconnect");
 });
 
 test("large events are parsed for an application's namespaces as long as these exist", async (t) => {

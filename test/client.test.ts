@@ -9,8 +9,8 @@ import type { ChatEvents, Message, Sync } from "../src/protocol.ts";
 import { type ClientOptions, enter, next } from "./support/client.ts";
 import { Deferred } from "./support/deferred.ts";
 import { chatEvents } from "./support/events.ts";
+import { openLink } from "./support/faulty-link.ts";
 import { generations } from "./support/generations.ts";
-import { startRelay } from "./support/relay.ts";
 import { startServer } from "./support/server.ts";
 import { authSecret, now, token } from "./support/tokens.ts";
 import { until } from "./support/until.ts";
@@ -107,10 +107,10 @@ describe("requests", () => {
 
   test("reject with `timeout` if the server does not answer in time", async (t) => {
     const { port } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client, syncs } = record(t, io(url, { ...hasty, auth: { room: "lobby" } }), { timeoutMs: 100 });
     await until(() => assert.equal(syncs.length, 1));
-    relay.isMute = true;
+    link.stall();
     assert.equal((await failure(client.notice("hi"))).code, "timeout");
   });
 
@@ -124,10 +124,10 @@ describe("requests", () => {
 
   test("have a timeout of their own, whatever the socket's is", async (t) => {
     const { port } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client } = record(t, io(url, { ...hasty, ackTimeout: 50 }), { timeoutMs: 1_000 });
     assert.equal(await client.notice("hi"), "have hi");
-    relay.isMute = true;
+    link.stall();
     assert.equal((await failure(client.notice("hi"))).code, "timeout");
   });
 
@@ -141,14 +141,14 @@ describe("requests", () => {
 describe("reconnecting", () => {
   test("restores the rooms, and replays what was missed", async (t) => {
     const { port, url: direct } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client, messages, syncs, said } = await ann(t, url, ["lobby", "hall"]);
     await client.join("den");
     await client.join("__proto__");
     await client.leave("hall");
     const bob = await enter(t, direct, "bob", "den");
     await client.chat("one", "den");
-    relay.cut();
+    link.cut();
     await bob.hears("disconnected!");
     for (const text of ["two", "three"]) await bob.ask("chat", text);
     await until(() => assert.equal(syncs.length, 5));
@@ -210,13 +210,13 @@ describe("reconnecting", () => {
 
   test("asks the socket's own auth function each time", async (t) => {
     const { port } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     let asked = 0;
     const auth = async (give: (fields: object) => void) => give({ userId: `ann${++asked}`, room: "lobby" });
     const { client, syncs, messages } = record(t, io(url, { ...hasty, auth }));
     await until(() => assert.equal(syncs.length, 1));
     await client.join("den");
-    relay.cut();
+    link.cut();
     await until(() => assert.equal(syncs.length, 3));
     const users = messages.filter(({ type }) => type === "connected").map(({ userId }) => userId);
     assert.deepEqual(users, ["ann1", "ann2"]);
@@ -224,14 +224,14 @@ describe("reconnecting", () => {
 
   test("works for a namespace of a connection that was open before", async (t) => {
     const { port, url: direct } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const root = io(url, { ...hasty, forceNew: false, query: { userId: "ann", room: "lobby" } });
     t.after(() => root.disconnect());
     await next(root, "connect");
     const { client, said } = record(t, root.io.socket("/chat"));
     await until(() => assert.deepEqual(Object.keys(client.since), ["lobby"]));
     const bob = await enter(t, `${direct}/chat`, "bob", "lobby");
-    relay.cut();
+    link.cut();
     await bob.hears("disconnected!");
     await bob.ask("chat", "missed");
     await until(() => assert.deepEqual(said(), ["<= missed"]));
@@ -240,12 +240,12 @@ describe("reconnecting", () => {
   for (const { version, connect } of generations.filter(({ version }) => /^[34]/.test(version)))
     test(`works with socket.io-client ${version}`, async (t) => {
       const { port } = await startServer(t);
-      const { relay, url } = await startRelay(t, port);
+      const { link, url } = await openLink(t, port);
       const socket = connect(url, { ...hasty, auth: { userId: "ann", room: "lobby" } }) as never;
       const { client, syncs, said } = record(t, socket);
       await until(() => assert.equal(syncs.length, 1));
       await client.join("den");
-      relay.cut();
+      link.cut();
       await client.chat("hi", "den");
       await until(() => assert.equal(syncs.length, 3));
       assert.deepEqual(said(), ["<= hi"]);
@@ -255,13 +255,14 @@ describe("reconnecting", () => {
 describe("a message whose ack was lost", () => {
   test("is sent again with its id, and said exactly once", async (t) => {
     const { port, url: direct } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client, said } = await ann(t, url);
     const bob = await enter(t, direct, "bob", "lobby");
-    relay.isMute = true;
+    link.stall();
     const [chat, publish] = [client.chat("once"), client.publish("lobby", { x: 1 })];
     await until(() => assert.equal(bob.messages.filter(({ type }) => type === "publish").length, 1));
-    relay.cut();
+    link.cut();
+    link.calm();
     for (const receipt of [await chat, await publish]) {
       assert.equal(receipt.duplicate, true);
       assert.ok(receipt.offsets.lobby);
@@ -277,12 +278,12 @@ describe("a message whose ack was lost", () => {
 
   test("is sent in order with those that follow while the client is offline", async (t) => {
     const { port, url: direct } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client } = await ann(t, url);
     const bob = await enter(t, direct, "bob", "lobby");
     const disconnected = next(client.socket, "disconnect");
     const requests = [client.chat("1")];
-    relay.cut();
+    link.cut();
     requests.push(client.chat("2"));
     await disconnected;
     requests.push(client.chat("3"));
@@ -296,10 +297,10 @@ describe("a message whose ack was lost", () => {
 
   test("fails instead if the server cannot recognize it, or need not send it again", async (t) => {
     const { port } = await startServer(t);
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const { client, syncs } = record(t, io(url, { ...hasty, auth: { room: "lobby" } }));
     await until(() => assert.equal(syncs.length, 1));
-    relay.isMute = true;
+    link.stall();
     const requests = [
       client.chat("the next connection is another user"),
       client.publish("lobby", 1, { transient: true }),
@@ -307,7 +308,8 @@ describe("a message whose ack was lost", () => {
     ];
     const failures = Promise.all(requests.map(failure));
     await until(() => assert.equal(client.socket.connected, true));
-    relay.cut();
+    link.cut();
+    link.calm();
     for (const { code } of await failures) assert.equal(code, "disconnected");
   });
 
@@ -367,14 +369,14 @@ describe("tokens", () => {
 
   test("that arrive after the connection was replaced are not used", async (t) => {
     const { port } = await startServer(t, { authSecret });
-    const { relay, url } = await startRelay(t, port);
+    const { link, url } = await openLink(t, port);
     const tokens = [new Deferred<string>(), new Deferred<string>()];
     let asked = 0;
     const { client, messages } = record(t, io(url, hasty), {
       token: () => (tokens[asked++] as Deferred<string>).promise,
     });
     await until(() => assert.equal(asked, 1));
-    relay.cut();
+    link.cut();
     await until(() => assert.equal(asked, 2));
     tokens[0]?.resolve(await token({ sub: "first" }));
     tokens[1]?.resolve(await token({ sub: "second" }));
@@ -403,7 +405,7 @@ describe("without the helper", () => {
     for (const namespace of ["/", "/chat"])
       test(`socket.io-client ${version} recovers by its query, on ${namespace}`, async (t) => {
         const { port, url: direct } = await startServer(t);
-        const { relay, url } = await startRelay(t, port);
+        const { link, url } = await openLink(t, port);
         const since: Record<string, string> = {};
         const query = () => ({ userId: "ann", room: "lobby", since: JSON.stringify(since) });
         const options = { query: query(), forceNew: true, reconnectionDelay: 50 };
@@ -428,7 +430,7 @@ describe("without the helper", () => {
         const bob = await enter(t, direct + namespace, "bob", "lobby");
         await bob.ask("chat", "one");
         await until(() => assert.deepEqual(texts, ["<= one"]));
-        relay.cut();
+        link.cut();
         await bob.hears("disconnected!");
         await bob.ask("chat", "two");
         await until(() => assert.deepEqual(verdicts, ["new", "complete"]));

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { handshakeOf } from "../src/socketio/handshake.ts";
+import type { SocketIOClient } from "../src/socketio/server.ts";
 import { client, connect, enter, next } from "./support/client.ts";
 import { connectRaw, engineUrl, openRaw } from "./support/raw.ts";
 import { startServer } from "./support/server.ts";
@@ -52,6 +54,15 @@ test("query.room may be repeated, and a room named twice is joined once", async 
   const { url } = await startServer(t);
   const raw = await connectRaw(t, url, "room=a&room=b&room=a");
   assert.match(await raw.receives(/connected!/), /"rooms":\["a","b"\]/);
+});
+
+test("a long query with many question marks is read in linear time", () => {
+  const url = `/socket.io/?${"?room=".repeat(2_500)}`;
+  const handshake = { query: {}, auth: {}, headers: {}, url };
+  const start = performance.now();
+  for (let n = 0; n < 100; n++) handshakeOf({ conn: { protocol: 4 }, handshake } as SocketIOClient);
+  const ms = performance.now() - start;
+  assert.ok(ms < 500, `100 handshakes took ${Math.round(ms)} ms`);
 });
 
 describe("refuses a handshake with a message:", () => {

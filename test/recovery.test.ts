@@ -280,6 +280,16 @@ describe("a replay", () => {
       : [];
     return event === "sync" ? [status] : offset ? [seqOf(offset)] : [];
   };
+  /** A member of the lobby in a hub of its own, and what it and others are sent. */
+  const memberOfLobby = () => {
+    const hub = new Hub();
+    const heard: unknown[] = [];
+    const gateway = { deliver: (members: unknown[], event: unknown) => members.length && heard.push(event) };
+    const member = { id: "1", userId: "ann", rooms: [], gateway } as unknown as Connection;
+    hub.add(member);
+    hub.join(member, "lobby");
+    return { hub, member, heard };
+  };
   /** Connects by hand and joins the lobby since an offset. @returns what arrives */
   const replayRaw = async (
     t: TestContext,
@@ -402,16 +412,29 @@ describe("a replay", () => {
     );
   });
 
-  test("that fails withholds nothing any more", async () => {
-    const hub = new Hub();
-    const heard: unknown[] = [];
-    const gateway = { deliver: (_: unknown, event: unknown) => void heard.push(event) };
-    const member = { id: "1", userId: "ann", rooms: [], gateway } as unknown as Connection;
-    hub.add(member);
+  for (const [way, read] of Object.entries({
+    rejects: () => Promise.reject(new Error("the store is down")),
+    throws: () => {
+      throw new Error("the store is down");
+    },
+  }))
+    test(`that fails because the broker ${way} withholds nothing any more`, async () => {
+      const { hub, member, heard } = memberOfLobby();
+      const replay = new Replay(member, { broker: { read } as unknown as Broker, hub, pageBytes: 1_000 });
+      await assert.rejects(async () => replay.room("lobby", { last: 1 }), /down/);
+      hub.received("lobby", new LogEntry(1, "{}"));
+      assert.equal(heard.length, 1);
+    });
+
+  test("of a room that the member has left withholds nothing when it comes back", async () => {
+    const { hub, member, heard } = memberOfLobby();
+    const other = { ...member, id: "2", rooms: [] };
+    hub.join(other, "lobby");
+    hub.leave(member, "lobby");
+    const replay = new Replay(member, { broker: {} as Broker, hub, pageBytes: 1_000 });
+    await assert.rejects(async () => replay.room("lobby", { last: 1 }), { code: "closing" });
     hub.join(member, "lobby");
-    const broker = { read: () => Promise.reject(new Error("the store is down")) } as unknown as Broker;
-    const replay = new Replay(member, { broker, hub, pageBytes: 1_000 });
-    await assert.rejects(async () => replay.room("lobby", { last: 1 }), /down/);
+    hub.leave(other, "lobby");
     hub.received("lobby", new LogEntry(1, "{}"));
     assert.equal(heard.length, 1);
   });

@@ -191,7 +191,7 @@ export class Session implements Producer<InboundPacket> {
     else socket.once("upgrading", answerEarly);
   }
 
-  /** Handles the session's next packet only when a step is done, which never rejects. */
+  /** Handles the session's next packet only when a step is done. */
   waitFor(step: Promise<unknown>): void {
     this.shared.pacer.waitFor(this, step);
   }

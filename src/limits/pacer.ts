@@ -1,6 +1,6 @@
 import { nextTick } from "node:process";
-import { Batch } from "./batch.ts";
 import { Inbox } from "./inbox.ts";
+import { PacketBatch } from "./packet-batch.ts";
 import type { Producer } from "./producer.ts";
 import { ReaderWaits } from "./reader-waits.ts";
 import type { SlowConsumers } from "./slow-consumers.ts";
@@ -29,7 +29,7 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   readonly #readerWaits: ReaderWaits<P>;
   /** Connections that have waiting packets or are held back. */
   readonly #inboxes = new Map<P, Inbox<Packet>>();
-  readonly #batch = new Batch<P>();
+  readonly #batch = new PacketBatch<P>();
   /** The counter at the start of this event loop turn. */
   #turnStart = 0;
   /** Bytes that each connection has caused to be sent in this turn; counted only in a busy turn. */
@@ -76,17 +76,16 @@ export class Pacer<Packet, P extends Producer<Packet>> {
   /**
    * Handles no further packet of a connection, and reads none, until a step is done: what its later events cause must
    * be charged in the turn in which they are handled.
-   *
-   * @param step never rejects
    */
   waitFor(connection: P, step: Promise<unknown>): void {
     const inbox = this.#hold(connection);
     inbox.pendingSteps++;
     connection.keepAlive();
-    void step.then(() => {
+    const done = () => {
       connection.keepAlive();
       if (--inbox.pendingSteps === 0) this.#waitForTurn(connection);
-    });
+    };
+    void step.then(done, done);
   }
 
   /** Whether no received packet waits to be handled. */

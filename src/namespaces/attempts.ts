@@ -32,7 +32,7 @@ export class Untimed<T> {
   }
 }
 
-/** Exempts a promise from the time limit; a value that is no promise needs no time. */
+/** Exempts a promise from the time limit; other values need no time. */
 export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
   result instanceof Promise ? new Untimed(result) : result;
 

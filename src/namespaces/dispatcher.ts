@@ -45,16 +45,17 @@ export class Dispatcher {
    * Decides from its handshake whether a client may connect.
    *
    * @param id the connection's id
+   * @param handshake reads the handshake, which costs time and so counts towards the rate limit
    */
   admit(
     session: ClientSession,
     id: string,
-    handshake: lifecycle.Handshake,
+    handshake: () => lifecycle.Handshake,
     admitted: (accepted: AcceptedHandshake) => void,
     refused: (error: ErrorInfo) => void,
   ): void {
     const { name } = this.namespace;
-    const check = () => lifecycle.admit(this.namespace, id, handshake);
+    const check = () => lifecycle.admit(this.namespace, id, handshake());
     this.#options.handshakes.check(session, { id, namespace: name }, check, admitted, refused);
   }
 

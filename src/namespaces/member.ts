@@ -14,7 +14,7 @@ export interface ClientSession {
   permissions?: Permissions;
   /** The number of handshakes with namespaces so far. */
   handshakes: number;
-  /** Reads no further event until a step is done, which never rejects. A gateway without backpressure leaves it out. */
+  /** Reads no further event until a step is done. A gateway without backpressure leaves it out. */
   waitFor?(step: Promise<unknown>): void;
   /**
    * Returns a promise if the client has much left to read, which resolves when it has read most of that or is gone.

@@ -37,10 +37,10 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
     return after(rooms.duplicate(key), (receipt) => receipt ?? proceed(key));
   };
 
-  const chat = (member: Member, said: string, room: RoomName | null | undefined, dedupKey?: string) => {
+  const chat = (member: Member, content: string, room: RoomName | null | undefined, dedupKey?: string) => {
     if (room != null) rooms.mustBeIn(member, room);
     const to = room == null ? member.rooms : [room];
-    const message = rooms.compose(member, { type: "chat", text: `<= ${said}`, rooms: to });
+    const message = rooms.compose(member, { type: "chat", text: `<= ${content}`, rooms: to });
     member.context = message;
     return rooms.publish({ message, rooms: to, dedupKey });
   };
@@ -58,13 +58,13 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
   };
 
   return {
-    chat: on(text, Type.Optional(Type.Union([RoomName, ChatOptions])), (member, said, to) => {
-      if (typeof to !== "object") return chat(member, said, to);
-      return once(member, to.id, (key) => chat(member, said, to.room, key));
+    chat: on(text, Type.Optional(Type.Union([RoomName, ChatOptions])), (member, content, to) => {
+      if (typeof to !== "object") return chat(member, content, to);
+      return once(member, to.id, (key) => chat(member, content, to.room, key));
     }),
 
-    notice: on(text, (member, said) => {
-      const reply = `have ${said}`;
+    notice: on(text, (member, content) => {
+      const reply = `have ${content}`;
       member.send("reply", reply);
       return reply;
     }),
@@ -85,13 +85,13 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
       return rooms.history(room, before, options?.limit ?? defaultHistoryLimit);
     }),
 
-    tell: on(UserId, text, (member, to, said): DirectReceipt => {
-      const message = { ...rooms.compose(member, { type: "tell", text: said, to, rooms: [] }), to };
+    tell: on(UserId, text, (member, to, content): DirectReceipt => {
+      const message = { ...rooms.compose(member, { type: "tell", text: content, to, rooms: [] }), to };
       return { id: message.id, recipients: rooms.tell(message) };
     }),
 
-    whisper: on(ConnectionId, text, (member, to, said): DirectReceipt => {
-      const message = { ...rooms.compose(member, { type: "whisper", text: said, to, rooms: [] }), to };
+    whisper: on(ConnectionId, text, (member, to, content): DirectReceipt => {
+      const message = { ...rooms.compose(member, { type: "whisper", text: content, to, rooms: [] }), to };
       return { id: message.id, recipients: rooms.whisper(message) };
     }),
   };

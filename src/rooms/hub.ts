@@ -140,7 +140,8 @@ class Members {
         replaying || except?.gateway === gateway
           ? group.list.filter((member) => !isLeftOut(member))
           : group.list;
-      gateway.deliver(members, message);
+      // Without members, encoding the message would be wasted.
+      if (members.length > 0) gateway.deliver(members, message);
       copies += members.length;
     }
     return copies;

@@ -1,5 +1,5 @@
 /**
- * Passes a value, or the result of a promise, to `next`. A value that is no promise is passed on
+ * Passes a value, or the result of a promise, to `next`. A value that is not a promise is passed on
  * synchronously, so a store in memory costs no turn of the event loop.
  */
 export function after<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<Awaited<R>> {

@@ -64,14 +64,18 @@ export class Replay {
     const { broker, hub } = this.#options;
     if (!start) return after(broker.head(room), (head) => verdictOf(head, "new", 0));
     hub.withhold(this.#member, room);
-    const status = "last" in start ? "new" : "complete";
-    const verdict = this.#continue({ room, start, status, missed: 0, pages: 0, overtakings: 0 });
-    if (!(verdict instanceof Promise)) return verdict;
-    return verdict.catch((error) => {
+    const fail = (error: unknown): never => {
       // The member is told that its replay has failed. Live messages must not be withheld forever.
       hub.release(this.#member, room);
       throw error;
-    });
+    };
+    try {
+      const status = "last" in start ? "new" : "complete";
+      const verdict = this.#continue({ room, start, status, missed: 0, pages: 0, overtakings: 0 });
+      return verdict instanceof Promise ? verdict.catch(fail) : verdict;
+    } catch (error) {
+      return fail(error);
+    }
   }
 
   #continue(progress: Progress): Verdict | Promise<Verdict> {

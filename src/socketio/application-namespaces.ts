@@ -29,10 +29,16 @@ export function guardApplicationNamespaces(io: SocketIOServer, options: Applicat
   io.on("new_namespace", (nsp) => {
     const required = options.publicNamespaces.includes(nsp.name) ? undefined : authenticator;
     const pending = new PendingConnects();
+    /** What the tokens grant. The application may change or replace `socket.data`. */
+    const granted = new WeakMap<SocketIOClient, Permissions>();
     const admit = (socket: SocketIOClient, next: (error?: Error) => void) => {
       if (!pending.begin(socket, next)) return;
       const accepted = (permissions: Permissions | undefined) => {
-        if (permissions) presentPermissions(socket, options.sessionOf(socket), permissions);
+        if (permissions) {
+          options.sessionOf(socket).permissions = permissions;
+          socket.data = { ...permissions };
+          granted.set(socket, permissions);
+        }
         next();
         pending.admitted(socket);
       };
@@ -50,14 +56,11 @@ export function guardApplicationNamespaces(io: SocketIOServer, options: Applicat
     nsp.prependListener("connection", (socket) => {
       socket.use((packet: unknown[], next: () => void) => limitRate(socket, packet, options, next));
       socket.on("disconnect", () => options.empty.left(socket));
-      if (required) disconnectOnExpiry(socket, required.graceMs, options.sessionOf(socket));
+      const permissions = granted.get(socket);
+      if (required && permissions)
+        disconnectOnExpiry(socket, permissions, options.sessionOf(socket), required.graceMs);
     });
   });
-}
-
-function presentPermissions(socket: SocketIOClient, session: ClientSession, permissions: Permissions): void {
-  session.permissions = permissions;
-  socket.data = permissions;
 }
 
 /** Passes an event on to the application, or refuses it in the same way as `/` and `/chat` do. */
@@ -84,8 +87,12 @@ function limitRate(
  * Disconnects a client when the grace period after its token's expiry ends. A new token on `/` or `/chat`
  * counts too.
  */
-function disconnectOnExpiry(socket: SocketIOClient, graceMs: number, session: ClientSession): void {
-  const own = socket.data as Permissions;
+function disconnectOnExpiry(
+  socket: SocketIOClient,
+  own: Permissions,
+  session: ClientSession,
+  graceMs: number,
+): void {
   let timer: NodeJS.Timeout | undefined;
   const check = () => {
     const { expiresAt } = session.permissions?.userId === own.userId ? session.permissions : own;

@@ -6,6 +6,7 @@ import { type AcceptedHandshake, type ClientSession, Member } from "../namespace
 import type { Message, ServerEvents } from "../protocol.ts";
 import type { Gateway } from "../rooms/connection.ts";
 import type { Envelope } from "../rooms/envelope.ts";
+import { LogEntry } from "../rooms/log.ts";
 import { broadcast, type Recipient } from "./broadcast.ts";
 import { connectionIdOf } from "./connection-id.ts";
 import { type EventReceiver, FastDecoder } from "./decoder.ts";
@@ -118,7 +119,8 @@ export class SocketIOGateway implements Gateway {
   deliver(members: readonly SocketIOMember[], event: Envelope): void {
     try {
       // Only messages of a log are sent again and again, to clients that reconnect.
-      const outgoing = members.length === 1 ? this.#recent.of(event) : new OutgoingEvent(this.#prefix, event);
+      const isReplay = members.length === 1 && event instanceof LogEntry;
+      const outgoing = isReplay ? this.#recent.of(event) : new OutgoingEvent(this.#prefix, event);
       broadcast(outgoing, members as unknown as readonly Recipient[]);
     } catch (error) {
       this.#options.onFault(error);
@@ -130,7 +132,7 @@ export class SocketIOGateway implements Gateway {
     this.#dispatcher.admit(
       this.#options.sessionOf(socket),
       connectionIdOf(socket),
-      handshakeOf(socket),
+      () => handshakeOf(socket),
       (admission) => {
         this.#admissions.set(socket, admission);
         // No longer needed. Socket.IO would keep it, however large, as long as the connection.

@@ -1,7 +1,7 @@
 import type { JoinOptions, Message, Receipt, RoomName, Verdict } from "../../src/protocol.ts";
 
-/** What a member can see. */
-export type Sight =
+/** What a member can observe. */
+export type Observation =
   | { what: "connected"; rooms: ReadonlyMap<RoomName, JoinOptions> }
   | { what: "disconnected"; reason: string }
   | { what: "joining"; room: RoomName; asked: JoinOptions }
@@ -10,7 +10,7 @@ export type Sight =
   | { what: "verdict"; room: RoomName; asked: JoinOptions; verdict: Verdict };
 
 /** What a member has seen, and when, in milliseconds since the Unix epoch. */
-export type Entry = Sight & { at: number };
+export type Entry = Observation & { at: number };
 
 /** The part of a logged message that is checked. */
 export interface LoggedMessage {
@@ -48,7 +48,7 @@ export function logged(message: Message): LoggedMessage | undefined {
 }
 
 /** A line for the journal. */
-export function line(name: string, entry: Sight): string {
+export function line(name: string, entry: Observation): string {
   const { what } = entry;
   if (what === "connected")
     return `${name} connected ${JSON.stringify(Object.fromEntries(entry.rooms), (_, value) => value ?? null)}`;

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Joined, JoinOptions, Message, Receipt, RoomName, Sync } from "../../src/protocol.ts";
 import { Finding } from "../fuzz/target.ts";
 import { Deferred } from "../support/deferred.ts";
+import type { FaultyLink } from "../support/faulty-link.ts";
 import { Random } from "../support/random.ts";
-import type { FaultyLink } from "./faulty-link.ts";
-import { type Entry, type History, line, logged, type Sent, type Sight } from "./history.ts";
+import { type Entry, type History, line, logged, type Observation, type Sent } from "./history.ts";
 import type { Peer, PeerListener } from "./peer.ts";
-import type { MemberPlan, Saying, Step } from "./plan.ts";
+import { type MemberPlan, type PlannedMessage, requestOf, type Step } from "./plan.ts";
 
 type Reply<T> = T | { error: { code: string; message: string } };
 
@@ -192,7 +192,7 @@ export class Member implements History, PeerListener {
     });
   }
 
-  #say(saying: Saying): void {
+  #say(saying: PlannedMessage): void {
     const token = `${this.name.replace(" ", "-")}.${++this.#tokens}`;
     for (let n = saying.isTwice && saying.hasId ? 2 : 1; n > 0; n--) {
       const said = this.#deliver(saying, token);
@@ -202,26 +202,17 @@ export class Member implements History, PeerListener {
   }
 
   /** Sends a message until it is acked, if it has an id. */
-  async #deliver({ how, room, chars, hasId }: Saying, token: string): Promise<void> {
-    const id = hasId ? { id: token } : {};
-    const filler = "é".repeat(chars % 2) + "x".repeat(chars);
-    const text = `${token} ${filler}`;
-    const data = { token, filler };
-    const args = {
-      chat: ["chat", text, { room, ...id }],
-      "chat to all": ["chat", text, id],
-      publish: ["publish", room, data, id],
-      transient: ["publish", room, data, { transient: true, ...id }],
-    }[how];
+  async #deliver(planned: PlannedMessage, token: string): Promise<void> {
+    const [event, ...args] = requestOf(planned, token);
     do {
       await this.#online.promise;
-      const reply = await this.#request<Receipt>(args[0] as string, args.slice(1));
+      const reply = await this.#request<Receipt>(event, args);
       if (!reply) continue;
       if (!("error" in reply)) this.sent.push({ token, receipt: reply });
       else if (reply.error.code !== "not_in_room" && reply.error.code !== "closing")
         this.refused(`${token}: ${reply.error.message}`);
       return;
-    } while (hasId);
+    } while (planned.hasId);
   }
 
   /** @returns undefined if the connection is lost before the reply comes */
@@ -249,8 +240,8 @@ export class Member implements History, PeerListener {
     return done;
   }
 
-  #note(sight: Sight): void {
-    this.entries.push({ ...sight, at: Date.now() });
-    this.#options.journal(line(this.name, sight));
+  #note(observation: Observation): void {
+    this.entries.push({ ...observation, at: Date.now() });
+    this.#options.journal(line(this.name, observation));
   }
 }

@@ -1,11 +1,11 @@
 import type { NamespaceName, RoomName } from "../../src/protocol.ts";
 import type { RoomcastOptions } from "../../src/roomcast.ts";
+import type { Direction } from "../support/faulty-link.ts";
 import { Random } from "../support/random.ts";
-import type { Direction } from "./faulty-link.ts";
 import { type Way, ways } from "./peer.ts";
 
 /** How a member sends a message. */
-export interface Saying {
+export interface PlannedMessage {
   how: "chat" | "chat to all" | "publish" | "transient";
   room: RoomName;
   chars: number;
@@ -15,10 +15,31 @@ export interface Saying {
   isTwice: boolean;
 }
 
+/** The event and the arguments that send a message. @param token makes the message recognizable */
+export function requestOf(
+  { how, room, chars, hasId }: PlannedMessage,
+  token: string,
+): [event: string, ...args: unknown[]] {
+  const id = hasId ? { id: token } : {};
+  const filler = "é".repeat(chars % 2) + "x".repeat(chars);
+  const text = `${token} ${filler}`;
+  const data = { token, filler };
+  switch (how) {
+    case "chat":
+      return ["chat", text, { room, ...id }];
+    case "chat to all":
+      return ["chat", text, id];
+    case "publish":
+      return ["publish", room, data, id];
+    case "transient":
+      return ["publish", room, data, { transient: true, ...id }];
+  }
+}
+
 /** What a member does. */
 export type Step =
   | { do: "pause"; ms: number }
-  | { do: "say"; sayings: Saying[] }
+  | { do: "say"; sayings: PlannedMessage[] }
   | { do: "join"; room: RoomName; how: "next" | "last" | "again" | "wrong"; last: number }
   | { do: "leave"; room: RoomName }
   /** Resets its TCP connections, now and again when this much of the next ones has passed. */
@@ -133,7 +154,7 @@ function cut(random: Random, isLarge: boolean): Step {
   };
 }
 
-function saying(random: Random, rooms: RoomName[], isLarge: boolean): Saying {
+function saying(random: Random, rooms: RoomName[], isLarge: boolean): PlannedMessage {
   return {
     how: random.weighted([
       [6, "chat"],

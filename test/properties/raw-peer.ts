@@ -29,11 +29,11 @@ export class RawPeer implements Peer {
 
   restart(): void {
     this.#engine.close();
-    // It stops polling, and so does not hear the end.
+    // It stops polling, so it does not learn that the session ends.
     if (this.#engine instanceof PollingClient) this.#lost(this.#engine, "closed");
   }
 
-  /** Drops a WebSocket in the midst of a frame, or begins an upgrade that it does not finish. */
+  /** Drops a WebSocket in the middle of a frame, or begins an upgrade that it does not finish. */
   misbehave(): void {
     const engine = this.#engine;
     if (engine instanceof WebSocketClient) {

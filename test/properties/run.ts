@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Finding } from "../fuzz/target.ts";
 import { Deferred } from "../support/deferred.ts";
+import { FaultyLink } from "../support/faulty-link.ts";
 import { check } from "./checks.ts";
-import { FaultyLink } from "./faulty-link.ts";
 import type { History } from "./history.ts";
 import { Member } from "./member.ts";
 import type { PeerListener } from "./peer.ts";

@@ -88,7 +88,7 @@ export class InProcessClient {
     };
     const refused = (error: { message: string }) =>
       this.receive("connect_error", [Object.assign(new Error(error.message), { data: error })]);
-    dispatcher.admit(session, id, handshake, admitted, refused);
+    dispatcher.admit(session, id, () => handshake, admitted, refused);
   }
 
   on(event: string, listener: (...args: unknown[]) => void): this {

@@ -3,7 +3,7 @@ const maxPackets = 8;
 const maxChars = 2_048;
 
 /** The packets of one connection that are handled in the same tick, and the counters of the pacer before them. */
-export class Batch<P> {
+export class PacketBatch<P> {
   /** The connection whose packets are being handled; undefined between two batches. */
   connection: P | undefined = undefined;
   /** Whether packets were added after the end of the batch was scheduled. */

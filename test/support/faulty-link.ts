@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import type { Random } from "../support/random.ts";
+import type { TestContext } from "node:test";
+import type { Random } from "./random.ts";
 
+/** The direction in which bytes pass a link. */
 export type Direction = "to client" | "to server";
 
 /** The two ends of a TCP connection that a link forwards. */
@@ -11,8 +13,8 @@ interface Pair {
 }
 
 /**
- * A TCP proxy in front of the server for one client, of any transport. It can cut all connections of the client, also
- * in the midst of a frame or a response, and stop reading what the server sends.
+ * A TCP proxy in front of the server for one client, of any transport. It can cut all connections of the client, even
+ * in the middle of a frame or a response, and stop reading what the server sends.
  */
 export class FaultyLink {
   /** The ports of the servers. */
@@ -58,7 +60,7 @@ export class FaultyLink {
     this.#cut = { direction, bytes };
   }
 
-  /** Stops reading what the server sends. */
+  /** Stops reading what the server sends, on new connections too, until {@link calm}. */
   stall(): void {
     this.#isStalled = true;
     for (const { server } of this.#pairs) server.pause();
@@ -106,4 +108,11 @@ export class FaultyLink {
     // After the bytes that still pass have been written. Even if the link has become calm: the rest is missing.
     if (cut.bytes <= 0) setImmediate(() => this.cut());
   }
+}
+
+/** Opens a link in front of a server, which is closed when the test ends. */
+export async function openLink(t: TestContext, port: number): Promise<{ link: FaultyLink; url: string }> {
+  const link = await FaultyLink.open(() => [port]);
+  t.after(() => link.close());
+  return { link, url: link.url };
 }
