@@ -18,6 +18,7 @@ socket.on("res", (message) => {
   if (message.offset) since[message.room${types && "!"}] = message.offset;
   console.log(message.userId, message.data ?? message.text);
 });
+socket.on("connect_error", (error) => console.error(error.message));
 
 socket.emit("chat", "hello", ${literal(room)}, (ack) => console.log(ack));
 `;
