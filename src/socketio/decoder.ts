@@ -32,11 +32,8 @@ export interface EventReceiver {
 export interface DecoderBounds {
   /** The maximum size of a packet with its attachments. */
   maxPayloadBytes: number;
-  /**
-   * The maximum length of a packet that is kept for a while: a handshake, or a packet that awaits
-   * attachments.
-   */
-  maxHeadChars: number;
+  /** The maximum length of a handshake. */
+  maxHandshakeChars: number;
   /** The maximum length of an event, except on namespaces of an application. */
   maxEventChars: number;
   /** Whether a namespace belongs to an application, whose events may have any size and shape. */
@@ -47,7 +44,7 @@ const noReceivers: readonly EventReceiver[] = [];
 
 const unbounded: DecoderBounds = {
   maxPayloadBytes: Number.POSITIVE_INFINITY,
-  maxHeadChars: longestHeadChars,
+  maxHandshakeChars: longestHeadChars,
   maxEventChars: Number.POSITIVE_INFINITY,
   isApplications: () => true,
 };
@@ -113,7 +110,8 @@ export class FastDecoder extends Decoder {
 
   /** Reads a packet that is kept for a while: a handshake, or a packet that awaits attachments. */
   #begin(text: string): void {
-    if (text.length > this.#bounds.maxHeadChars && !/^[23]/.test(text)) {
+    const maxChars = /^[56]/.test(text) ? longestHeadChars : this.#bounds.maxHandshakeChars;
+    if (text.length > maxChars && !/^[23]/.test(text)) {
       throw new Error("the text part of the packet is too large");
     }
     if (!/^[56]/.test(text)) {

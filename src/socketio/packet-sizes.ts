@@ -4,7 +4,7 @@ const longestEscape = 12;
 /** Characters that an event may need besides its text: a room of 128, its name, an ack id, options. */
 const spareEventChars = 4_096;
 
-/** Longest head of a packet with attachments, or handshake with the default `maxRooms`, in characters. */
+/** Longest head of a packet with attachments, in characters; every handshake may be as long. */
 export const longestHeadChars = 65_536;
 
 /** A room of 128 characters, each a surrogate pair or escaped with a backslash, plus quotes and a comma. */

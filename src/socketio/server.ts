@@ -80,7 +80,7 @@ export function createServer(
   const builtin = new Set(options.namespaces?.map(({ name }) => name));
   const decoderBounds = {
     maxPayloadBytes: options.maxPayloadBytes,
-    maxHeadChars: longestHandshakeChars(options.maxRooms),
+    maxHandshakeChars: longestHandshakeChars(options.maxRooms),
     maxEventChars: longestEventChars(options.maxTextChars),
     isApplications: (name: string) => !builtin.has(name) && (io as ServerInternals)._nsps.has(name),
   };
