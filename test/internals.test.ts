@@ -94,6 +94,10 @@ const internals: Record<string, (live: { io: Server; websocket: Untyped; polling
     websocket.onAny(() => {});
     return websocket._anyListeners.length === 1 && websocket.offAny();
   },
+  "socket.io Socket#_anyOutgoingListeners": ({ websocket }) => {
+    websocket.onAnyOutgoing(() => {});
+    return websocket._anyOutgoingListeners.length === 1 && websocket.offAnyOutgoing();
+  },
   "socket.io Socket#notifyOutgoingListeners": ({ websocket }) =>
     isFunction(websocket.notifyOutgoingListeners),
   "socket.io-adapter Adapter#encoder": ({ websocket }) => isFunction(websocket.adapter.encoder.encode),

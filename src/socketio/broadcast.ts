@@ -50,11 +50,9 @@ export function broadcast(
     if (isRecipient?.(socket) === false) continue;
     const { client } = socket;
     if (isTransient && isBackedUp(client.conn)) continue;
-    try {
-      socket.notifyOutgoingListeners(packet);
-    } catch (error) {
-      // An application's listener must not keep the packet from the other sockets.
-      failure ??= { error };
+    if (socket._anyOutgoingListeners?.length) {
+      const thrown = notify(socket, packet);
+      failure ??= thrown;
     }
     const queue = sendQueueOf(client.conn);
     if (queue) queue.push(framed);
@@ -69,6 +67,16 @@ export function broadcast(
     pacer.messageBytes += framed.length;
   }
   if (failure) throw failure.error;
+}
+
+/** Calls an application's listeners. @returns what they have thrown, which must not keep the packet from others */
+function notify(socket: FastSocket, packet: Packet): { error: unknown } | undefined {
+  try {
+    socket.notifyOutgoingListeners(packet);
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
 }
 
 /** A session of the stock engine only tells whether it can be written to. */

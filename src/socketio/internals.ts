@@ -48,6 +48,8 @@ export interface IOSocketInternals {
   fns: unknown[];
   /** Listeners of `onAny`; undefined if there have been none. */
   _anyListeners?: unknown[];
+  /** Listeners of `onAnyOutgoing`; undefined if there have been none. */
+  _anyOutgoingListeners?: unknown[];
   /** Calls the listeners of `onAnyOutgoing`, as the stock adapter does for each member. */
   notifyOutgoingListeners(packet: Parameters<Adapter["broadcast"]>[0]): void;
 }

@@ -110,7 +110,7 @@ else {
     head.map(() => "---"),
     ...rows.map((row) => [
       row.figure,
-      ...names.map((name) => number(row.medians[name] ?? Number.NaN)),
+      ...names.map((name) => (row.medians[name] === undefined ? "" : number(row.medians[name]))),
       ...others.map((name) => ratio(row, name)),
     ]),
   ];
