@@ -42,6 +42,19 @@ export async function drain(engine: Engine, overMs: number, onClosing: () => voi
   while (engine.clientsCount > 0 && performance.now() < deadline) await sleep(10);
 }
 
+/**
+ * Closes all sessions at once and waits for none of them.
+ *
+ * @param onClosing called as each session is closed
+ */
+export function closeSessions(engine: Engine, onClosing: () => void): void {
+  for (const session of Object.values(clientsOf(engine)).map(sessionOf)) {
+    if (!session.isOpen) continue;
+    onClosing();
+    session.finish("server shutting down");
+  }
+}
+
 /** Waits until all received packets are handled, including those of connections that were held back. */
 async function settle({ pacer }: Engine): Promise<void> {
   pacer.close();

@@ -1,7 +1,7 @@
 import { Server as HttpServer } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { FastifyInstance } from "fastify";
-import { drain } from "../engineio/drain.ts";
+import { closeSessions, drain } from "../engineio/drain.ts";
 import { sessionOf as sessionOfConnection } from "../engineio/session.ts";
 import { SettingError } from "../errors.ts";
 import { guardApplicationNamespaces } from "./application-namespaces.ts";
@@ -55,15 +55,14 @@ export async function socketio(app: FastifyInstance, options: SocketIOOptions): 
     sendQueues: () => engine.slowConsumers.bytes,
     inboundBytes: () => engine.inbound.bytes,
   });
-  const drainSessions = (overMs: number) =>
-    drain(engine, overMs, () => metrics.endings.add(["server shutting down"]));
+  const onClosing = () => metrics.endings.add(["server shutting down"]);
   app.addHook("preClose", async () => {
     health.refuseSessions();
     // Stops listening first, so that clients do not reconnect to this server.
     app.server.close();
-    await drainSessions(0);
+    closeSessions(engine, onClosing);
     await io.close();
     empty.close();
   });
-  return { io, drain: drainSessions };
+  return { io, drain: (overMs) => drain(engine, overMs, onClosing) };
 }

@@ -21,15 +21,27 @@ const allFiles = () =>
  */
 const slow = [
   "auth",
+  "client",
   "dashboard",
   "drain",
   "empty-sessions",
   "fanout",
+  "generations",
   "hostile",
   "inbound",
   "leaks",
   "limits",
-].concat(["operations", "package", "pipeline", "settings", "shutdown", "slow", "tls", "write-path"]);
+].concat([
+  "operations",
+  "package",
+  "pipeline",
+  "recovery",
+  "settings",
+  "shutdown",
+  "slow",
+  "tls",
+  "write-path",
+]);
 const isQuick = (file: string) => dirname(file) === "test" && !slow.includes(basename(file, ".test.ts"));
 const together = join("test", "support", "together.ts");
 
