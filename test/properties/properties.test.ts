@@ -88,7 +88,7 @@ const inOtherEpoch = ({ payload, seq }: LogEntry) =>
 const liesInReplays: Record<string, [lie: (page: Page) => Partial<Page>, found: RegExp]> = {
   "drops one": [({ entries }) => ({ entries: entries.slice(0, -1) }), /missing|last message was/],
   "repeats one": [({ entries }) => ({ entries: [...entries.slice(0, 1), ...entries] }), /came after/],
-  "swaps two": [({ entries }) => ({ entries: entries.toReversed() }), /came after|last message was/],
+  "swaps two": [({ entries }) => ({ entries: entries.toReversed() }), /came after|last message was|is missing/],
   "names a wrong epoch": [
     ({ position }) => ({ position: { ...position, epoch: "other" }, isLast: true }),
     /has the epochs/,
@@ -121,9 +121,9 @@ function swapped(entry: LogEntry, epoch: string, isLie: boolean): LogEntry[] {
 type LiveLie = (entry: LogEntry, epoch: string, isLie: boolean) => LogEntry[];
 
 const liesLive: Record<string, [lie: LiveLie, found: RegExp]> = {
-  "drops one": [(entry, _, isLie) => (isLie ? [] : [entry]), /came after|last message was/],
+  "drops one": [(entry, _, isLie) => (isLie ? [] : [entry]), /came after|last message was|is missing/],
   "repeats one": [(entry, _, isLie) => (isLie ? [entry, entry] : [entry]), /came after/],
-  "swaps two": [swapped, /came after|last message was/],
+  "swaps two": [swapped, /came after|last message was|is missing/],
   "names a wrong epoch": [(entry, _, isLie) => [isLie ? inOtherEpoch(entry) : entry], /has the epochs/],
 };
 
