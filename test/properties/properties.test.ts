@@ -88,7 +88,10 @@ const inOtherEpoch = ({ payload, seq }: LogEntry) =>
 const liesInReplays: Record<string, [lie: (page: Page) => Partial<Page>, found: RegExp]> = {
   "drops one": [({ entries }) => ({ entries: entries.slice(0, -1) }), /missing|last message was/],
   "repeats one": [({ entries }) => ({ entries: [...entries.slice(0, 1), ...entries] }), /came after/],
-  "swaps two": [({ entries }) => ({ entries: entries.toReversed() }), /came after|last message was|is missing/],
+  "swaps two": [
+    ({ entries }) => ({ entries: entries.toReversed() }),
+    /came after|last message was|is missing/,
+  ],
   "names a wrong epoch": [
     ({ position }) => ({ position: { ...position, epoch: "other" }, isLast: true }),
     /has the epochs/,
