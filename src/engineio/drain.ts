@@ -16,13 +16,8 @@ const closeGraceMs = 1_000;
  */
 export async function drain(engine: Engine, overMs: number, onClosing: () => void): Promise<void> {
   await settle(engine);
-  const sessions = Object.values(clientsOf(engine)).map(sessionOf);
+  const sessions = sessionsOf(engine);
   const isReading = (session: Session) => engine.slowConsumers.isReading(session);
-  const closeSession = (session: Session) => {
-    if (!session.isOpen) return;
-    onClosing();
-    session.finish("server shutting down");
-  };
   const start = performance.now();
   const dueTimesMs = spread(sessions.length, overMs);
   let reading: Session[] = [];
@@ -30,11 +25,11 @@ export async function drain(engine: Engine, overMs: number, onClosing: () => voi
     const waitMs = (dueTimesMs[index] ?? 0) - (performance.now() - start);
     if (waitMs > 1) await sleep(waitMs);
     if (isReading(session)) reading.push(session);
-    else closeSession(session);
+    else closeSession(session, onClosing);
   }
   while (reading.length > 0) {
     const isOverdue = performance.now() - start > overMs + closeGraceMs;
-    for (const session of reading) if (isOverdue || !isReading(session)) closeSession(session);
+    for (const session of reading) if (isOverdue || !isReading(session)) closeSession(session, onClosing);
     reading = reading.filter(({ isOpen }) => isOpen);
     if (reading.length > 0) await sleep(10);
   }
@@ -48,11 +43,15 @@ export async function drain(engine: Engine, overMs: number, onClosing: () => voi
  * @param onClosing called as each session is closed
  */
 export function closeSessions(engine: Engine, onClosing: () => void): void {
-  for (const session of Object.values(clientsOf(engine)).map(sessionOf)) {
-    if (!session.isOpen) continue;
-    onClosing();
-    session.finish("server shutting down");
-  }
+  for (const session of sessionsOf(engine)) closeSession(session, onClosing);
+}
+
+const sessionsOf = (engine: Engine): Session[] => Object.values(clientsOf(engine)).map(sessionOf);
+
+function closeSession(session: Session, onClosing: () => void): void {
+  if (!session.isOpen) return;
+  onClosing();
+  session.finish("server shutting down");
 }
 
 /** Waits until all received packets are handled, including those of connections that were held back. */
