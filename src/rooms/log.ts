@@ -2,6 +2,7 @@ import type { Message, RoomName } from "../protocol.ts";
 import { type Envelope, encodeCopy } from "./envelope.ts";
 import { newEpoch, offsetOf, type Position } from "./position.ts";
 import { TextQueue } from "./text-queue.ts";
+import { TurnCache } from "./turn-cache.ts";
 
 /** A message in the log of a room: its copy for that room, as JSON. */
 export class LogEntry implements Envelope {
@@ -63,7 +64,7 @@ export class RoomLog {
   isPinned = false;
   readonly #kept = new TextQueue();
   /** The entries that were read in this event loop turn: clients that reconnect together read the same ones. */
-  #read: Map<number, LogEntry> | undefined;
+  readonly #read = new TurnCache<number, LogEntry>();
 
   /** @param head the position at which a forgotten log ended */
   constructor(room: RoomName, head: Position = { epoch: newEpoch(), seq: 0 }) {
@@ -120,17 +121,7 @@ export class RoomLog {
 
   /** @param seq the number of a kept message */
   #entry(seq: number): LogEntry {
-    const known = this.#read?.get(seq);
-    if (known) return known;
-    if (!this.#read) {
-      this.#read = new Map();
-      setImmediate(() => {
-        this.#read = undefined;
-      });
-    }
-    const entry = new LogEntry(seq, this.#kept.at(this.#indexOf(seq)));
-    this.#read.set(seq, entry);
-    return entry;
+    return this.#read.get(seq, () => new LogEntry(seq, this.#kept.at(this.#indexOf(seq))));
   }
 
   #indexOf(seq: number): number {

@@ -32,33 +32,3 @@ export class OutgoingEvent implements Outgoing {
     this.framed = frame(`4${this.text}`);
   }
 }
-
-/**
- * The packets of this event loop turn. Clients that reconnect together are sent the same messages: each is encoded
- * once, and as they are the same frames, the send queues share one buffer.
- */
-export class OutgoingCache {
-  readonly #prefix: string;
-  #packets: Map<Envelope, OutgoingEvent> | undefined;
-
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
-
-  of(event: Envelope): OutgoingEvent {
-    const packets = this.#packets ?? this.#begin();
-    const known = packets.get(event);
-    if (known) return known;
-    const packet = new OutgoingEvent(this.#prefix, event);
-    packets.set(event, packet);
-    return packet;
-  }
-
-  #begin(): Map<Envelope, OutgoingEvent> {
-    this.#packets = new Map();
-    setImmediate(() => {
-      this.#packets = undefined;
-    });
-    return this.#packets;
-  }
-}
