@@ -18,8 +18,9 @@ function logs(bounds: Partial<LogBounds> = {}) {
   const store = new LogStore(all, () => clock.now);
   const broker = new MemoryBroker({ received: () => 0 }, store, new Dedup(minute, 1_000_000));
   const say = (room: string, text = "hi") =>
-    broker.publish({ message: { type: "chat", text, rooms: [room] } as unknown as Message, rooms: [room] })
-      .offsets[room] as string;
+    broker.publish({ message: { type: "chat", text, rooms: [room] } as unknown as Message }).offsets[
+      room
+    ] as string;
   const since = (room: string, offset: string) => {
     const { entries, isComplete } = broker.read(room, { after: positionOf(offset) }, Number.MAX_VALUE);
     return [isComplete, entries.map(({ seq }) => seq)];

@@ -42,7 +42,7 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
     const to = room == null ? member.rooms : [room];
     const message = rooms.compose(member, { type: "chat", text: `<= ${content}`, rooms: to });
     member.context = message;
-    return rooms.publish({ message, rooms: to, dedupKey });
+    return rooms.publish({ message, dedupKey });
   };
 
   const publish = (
@@ -54,7 +54,7 @@ export const messageEvents = ({ rooms, maxTextChars }: Setup) => {
   ) => {
     rooms.mustBeIn(member, room);
     const message = rooms.compose(member, { type: "publish", text: "", data, rooms: [room] });
-    return rooms.publish({ message, rooms: [room], isTransient: transient === true, dedupKey });
+    return rooms.publish({ message, isTransient: transient === true, dedupKey });
   };
 
   return {

@@ -5,11 +5,10 @@ import type { Envelope } from "./envelope.ts";
 import type { HistoryPage, Page, Start } from "./log.ts";
 import type { Position } from "./position.ts";
 
-/** A message to one or several rooms. */
+/** A message to the rooms that it lists. */
 export interface Publication {
   /** The message; each room's copy gets its own `room` and `offset`. */
   readonly message: Message;
-  readonly rooms: readonly RoomName[];
   /** A transient message is not logged. */
   readonly isTransient?: boolean;
   /** If defined, and published before, nothing is published. */

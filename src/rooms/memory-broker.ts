@@ -21,12 +21,12 @@ export class MemoryBroker implements Broker {
     this.#dedup = dedup;
   }
 
-  publish({ message, rooms, isTransient, dedupKey }: Publication): Receipt {
+  publish({ message, isTransient, dedupKey }: Publication): Receipt {
     const known = dedupKey === undefined ? undefined : this.published(dedupKey);
     if (known) return { ...known, recipients: 0, duplicate: true };
     let recipients = 0;
     const offsets: Record<RoomName, string> = {};
-    for (const room of rooms)
+    for (const room of message.rooms)
       recipients += isTransient ? this.#pass(room, message) : this.#log(room, message, offsets);
     const receipt = { id: message.id, rooms: message.rooms, recipients, offsets, duplicate: false };
     if (dedupKey !== undefined) this.#dedup.add(dedupKey, receipt, performance.now());

@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { runTool } from "../support/tool.ts";
 import { plan } from "./plans.ts";
 
 const command = fileURLToPath(new URL("fuzz.ts", import.meta.url));
 
-/** Runs the command until it exits; if it finds something, its output names the seed. */
-function fuzz(...args: string[]): Promise<{ code: unknown; output: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, ["--import", "tsx", command, ...args], (error, stdout, stderr) =>
-      resolve({ code: error ? error.code : 0, output: stdout + stderr }),
-    );
-  });
-}
+const fuzz = (...args: string[]) => runTool(command, args);
 
 test("ten seconds of mutated traffic harm no healthy client and leave nothing behind", async () => {
   const { code, output } = await fuzz("--seconds", "10");

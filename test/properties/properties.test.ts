@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Publication } from "../../src/rooms/broker.ts";
@@ -7,19 +6,13 @@ import { Hub } from "../../src/rooms/hub.ts";
 import { LogEntry, type Page } from "../../src/rooms/log.ts";
 import { MemoryBroker } from "../../src/rooms/memory-broker.ts";
 import { offsetOf, positionOf } from "../../src/rooms/position.ts";
+import { runTool } from "../support/tool.ts";
 import { Campaign, seedsFrom } from "./campaign.ts";
 import { plan } from "./plan.ts";
 
 const command = fileURLToPath(new URL("properties.ts", import.meta.url));
 
-/** Runs the command until it exits; if it finds something, its output names the seed. */
-function properties(...args: string[]): Promise<{ code: unknown; output: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, ["--import", "tsx", command, ...args], (error, stdout, stderr) =>
-      resolve({ code: error ? error.code : 0, output: stdout + stderr }),
-    );
-  });
-}
+const properties = (...args: string[]) => runTool(command, args);
 
 test("for twenty seconds, members miss nothing or are told so", async () => {
   const { code, output } = await properties("--seconds", "20");
@@ -147,7 +140,8 @@ test("a lying broker is caught: it acks a message that it does not log", async (
   const { publish } = MemoryBroker.prototype;
   const isTime = sometimes();
   t.mock.method(MemoryBroker.prototype, "publish", function (this: MemoryBroker, publication: Publication) {
-    const { message, rooms, isTransient } = publication;
+    const { message, isTransient } = publication;
+    const { rooms } = message;
     if (isTransient || !isTime()) return publish.call(this, publication);
     const heads = rooms.map((room) => [room, this.head(room)] as const);
     const offsets = Object.fromEntries(
