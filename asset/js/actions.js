@@ -8,12 +8,12 @@ import { everything, roomView, userView } from "./views.js";
 
 const saidForMs = 2_500;
 
-/** What a user can do, for the views to call. */
-export function createActions(state, connection, redraw) {
-  /** Changes the state and draws it. */
+/** What a user can do, for the views to call. `redraw` draws the next frame, `draw` draws at once. */
+export function createActions(state, connection, { redraw, draw }) {
+  /** Changes the state and draws it at once: what the user types next belongs to what is shown. */
   function update(change) {
     change(state);
-    redraw();
+    draw();
   }
 
   /** Sends an event and says what went wrong. @returns the ack, or undefined if it failed */

@@ -13,7 +13,7 @@ const { entry, connects } = readLink(location.search);
 const state = createState(entry);
 state.membersOpen = matchMedia("(min-width: 68rem)").matches;
 const connection = createConnection(state, redraw);
-const actions = createActions(state, connection, redraw);
+const actions = createActions(state, connection, { redraw, draw });
 let scheduled = false;
 let drawn = { status: state.status, view: state.view };
 

@@ -142,10 +142,14 @@ export function setRooms(state, names) {
   showKnownRoom(state);
 }
 
-/** Shows everything if the chosen room is none of the connection's rooms. */
+/** Shows everything if the chosen room is none of the connection's rooms. What the user was typing there comes along. */
 export function showKnownRoom(state) {
-  const room = roomOf(state.view);
-  if (room !== undefined && !state.rooms.has(room)) show(state, everything);
+  const { view, drafts } = state;
+  const room = roomOf(view);
+  if (room === undefined || state.rooms.has(room)) return;
+  if (drafts.get(view) && !drafts.get(everything)) drafts.set(everything, drafts.get(view));
+  drafts.delete(view);
+  show(state, everything);
 }
 
 /** Adds a quiet line of the page's own to every timeline. @param {import("./words.js").Sentence} text */

@@ -86,6 +86,7 @@ describe("the page's history", { skip: skipWithout("chromium") }, () => {
     await ann.say("said in the den");
     await ann.room("lobby").click();
     await ann.say("/leave");
+    await ann.reads("You left lobby");
     await ann.line.fill("a draft\nof two lines");
     await ann.room("den").click();
     await ann.line.fill("for the den");
