@@ -28,13 +28,10 @@ export function registerCore(metrics: Metrics, namespaces: readonly Namespace[],
   );
   byNamespace(Gauge, "rooms", "Rooms now", ({ hub }) => hub.roomCount);
   byNamespace(Counter, "deliveries_total", "Copies of messages delivered", ({ hub }) => hub.delivered);
-  byNamespace(
-    Gauge,
-    "present_users",
-    "Users in rooms now, counted in each room",
-    ({ presence }) => presence.users,
+  byNamespace(Gauge, "present_users", "Users in rooms now, counted in each room", ({ hub }) =>
+    hub.presentUsers(),
   );
-  byNamespace(Gauge, "watchers", "Subscriptions to presence events now", ({ presence }) => presence.watchers);
+  byNamespace(Gauge, "watchers", "Subscriptions to presence events now", ({ hub }) => hub.watchers);
   byNamespace(
     Counter,
     "duplicates_total",

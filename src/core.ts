@@ -12,11 +12,12 @@ import { Handshakes } from "./namespaces/handshakes.ts";
 import { Health } from "./ops/health.ts";
 import { Metrics, overloadDelayMs } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
-import type { BrokerListener } from "./rooms/broker.ts";
 import { Dedup } from "./rooms/dedup.ts";
+import type { Hub } from "./rooms/hub.ts";
 import { LogStore } from "./rooms/log-store.ts";
 import { MemoryBroker } from "./rooms/memory-broker.ts";
-import { Rooms } from "./rooms/rooms.ts";
+import { MemoryPresence } from "./rooms/memory-presence.ts";
+import { type RoomStore, Rooms } from "./rooms/rooms.ts";
 
 /** A replay waits for its reader each time it has sent this part of the longest send queue. */
 const replayPagePart = 1 / 8;
@@ -52,11 +53,13 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const logs = new LogStore(settings);
   const roomsOptions = {
     maxRooms,
-    presenceGraceMs,
     replayPageBytes: sendQueueMaxBytes * replayPagePart,
     historyPageBytes: sendQueueMaxBytes * historyPagePart,
-    broker: (listener: BrokerListener) =>
-      new MemoryBroker(listener, logs, new Dedup(dedupTimeMs, historyMemoryMaxBytes * dedupPart)),
+    store(_: string, hub: Hub): RoomStore {
+      const presence = new MemoryPresence(hub, presenceGraceMs);
+      const dedup = new Dedup(dedupTimeMs, historyMemoryMaxBytes * dedupPart);
+      return { presence, broker: new MemoryBroker({ hub, presence, store: logs, dedup }) };
+    },
   };
   const namespaces = [
     root({ ...setup, rooms: new Rooms("/", roomsOptions) }),

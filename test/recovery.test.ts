@@ -402,7 +402,7 @@ describe("a replay", () => {
     await ann.hears("<= bob join den");
     const { rooms } = rootOf(url);
     await say(ann, "den", "three");
-    rooms.leave(rooms.hub.ofUser("bob")[0] as Connection, "lobby");
+    await rooms.leave(rooms.hub.ofUser("bob")[0] as Connection, { room: "lobby", announcement: undefined });
     await bob.hears("<= three");
     await until(() => assert.equal(verdicts.at(-1), "den"));
     const heard = bob.messages.filter(({ offset, room }) => offset && room === "den");

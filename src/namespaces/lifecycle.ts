@@ -41,10 +41,22 @@ export function admit(
   id: string,
   handshake: Handshake,
 ): AcceptedHandshake | Promise<AcceptedHandshake> {
-  if (!authenticator) return accepted(rooms, id, handshake, null);
+  const accept = (given: Handshake, permissions: Permissions | null) => {
+    const result = accepted(rooms, id, given, permissions);
+    return after(mustNotImpersonate(rooms, result), () => result);
+  };
+  if (!authenticator) return accept(handshake, null);
   return authenticator
     .authenticate(handshake.token)
-    .then((permissions) => accepted(rooms, id, { ...handshake, userId: permissions.userId }, permissions));
+    .then((permissions) => accept({ ...handshake, userId: permissions.userId }, permissions));
+}
+
+/** Throws `forbidden` if the userId is the id of another connection: the client would appear to others as that one. */
+function mustNotImpersonate(rooms: Rooms, { id, userId }: AcceptedHandshake): void | Promise<void> {
+  if (userId === id) return;
+  return after(rooms.isConnected(userId), (isTaken) => {
+    if (isTaken) throw new ClientError("forbidden", "The userId is the id of another connection.");
+  });
 }
 
 function accepted(
@@ -55,9 +67,6 @@ function accepted(
 ): AcceptedHandshake {
   const userId = given ?? id;
   mustBeUserId(userId);
-  // Otherwise a client could appear to others as another connection.
-  if (userId !== id && rooms.hub.get(userId as UserId))
-    throw new ClientError("forbidden", "The userId is the id of another connection.");
   const requested = room == null ? noRooms : [...new Set([room].flat())];
   rooms.mustHold(requested.length);
   requested.forEach(mustBeRoom);
@@ -87,22 +96,29 @@ export function connect(
   rooms.hub.add(member);
   if (authenticator) watchExpiry(member, authenticator.graceMs);
   const starts = new Map(requested.map((room) => [room, startOf(replay?.since.get(room), replay?.last)]));
-  const joined = all(
-    requested.map((room) => {
-      const isNew = rooms.join(member, room);
+  let isWelcome = false;
+  const welcome = () => {
+    if (isWelcome) return;
+    isWelcome = true;
+    member.send("res", rooms.compose(member, { type: "connected", text: "connected!", rooms: requested }));
+  };
+  // "connected!" lists all rooms. Each announcement lists only its own: otherwise the total size would grow with the
+  // square of the number of rooms.
+  const entrances = requested.map((room) => ({
+    room,
+    announcement: announcement(rooms, member, "join", room),
+    isForOthers: false,
+    entered: () => {
+      welcome();
       // From here on, so that no live message comes before those that are replayed.
       if (starts.get(room)) rooms.hub.withhold(member, room);
-      return isNew;
-    }),
-  );
-  const announced = after(joined, () => {
+    },
+  }));
+  return after(rooms.enter(member, entrances), () => {
     if (member.closing) return;
-    member.send("res", rooms.compose(member, { type: "connected", text: "connected!", rooms: requested }));
-    // "connected!" has listed all rooms. Each copy here lists only its own: otherwise the total size would grow
-    // with the square of the number of rooms.
-    return all(requested.map((room) => rooms.announce(room, announcement(rooms, member, "join", room))));
+    welcome();
+    if (replay) return untimed(sync(rooms, member, starts));
   });
-  return replay ? after(announced, () => untimed(sync(rooms, member, starts))) : announced;
 }
 
 /** Replays the rooms of a handshake, one after the other, and sends a `sync` for each. */
@@ -127,23 +143,36 @@ function sync(
 const announcement = (rooms: Rooms, member: Member, verb: "join" | "leave", room: RoomName) =>
   rooms.compose(member, { type: verb, text: `<= ${member.userId} ${verb} ${room}`, rooms: [room] });
 
-/** Announces to a room that a member has joined it. The member's own copy lists all rooms that it is in. */
-export function announceJoin(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
+/**
+ * Makes a member join a room. Its own copy of the announcement lists all rooms that it is in.
+ *
+ * @param start undefined if nothing will be replayed
+ */
+export function join(
+  rooms: Rooms,
+  member: Member,
+  room: RoomName,
+  start: Start | undefined,
+): void | Promise<void> {
+  // From now on, so that no live message comes before those that are replayed.
+  const withhold = () => start && rooms.hub.withhold(member, room);
+  if (member.rooms.includes(room)) return withhold();
   const message = announcement(rooms, member, "join", room);
-  return after(rooms.announce(room, message, member), () => {
-    if (!member.closing) rooms.deliver(member, { ...message, room, rooms: [...member.rooms] });
-  });
+  const entered = () => {
+    withhold();
+    rooms.deliver(member, { ...message, room, rooms: [...member.rooms] });
+  };
+  return rooms.enter(member, [{ room, announcement: message, isForOthers: true, entered }]);
 }
 
-/** Announces to the remaining members of a room that a member has left it. */
-export function announceLeave(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
-  return rooms.announce(room, announcement(rooms, member, "leave", room));
+/** Removes a member from a room, and announces it to the others. */
+export function leave(rooms: Rooms, member: Member, room: RoomName): void | Promise<void> {
+  return rooms.leave(member, { room, announcement: announcement(rooms, member, "leave", room) });
 }
 
 /** Removes a member that sent `bye` from its rooms, and announces that in each. */
-export function depart(rooms: Rooms, member: Member): void | Promise<void> {
-  const left = remove(rooms, member, "bye", false);
-  return announceEnd(rooms, member, { type: "bye", text: `<= ${member.userId} leaved` }, left);
+export function depart(rooms: Rooms, member: Member): void {
+  remove(rooms, member, "bye", false, { type: "bye", text: `<= ${member.userId} leaved` });
 }
 
 /** Removes a member whose connection ended, and announces that in its rooms unless `silently` is set. */
@@ -152,9 +181,9 @@ export function disconnect(
   member: Member,
   reason: string,
   { silently }: { silently: boolean },
-): void | Promise<void> {
-  const left = remove(rooms, member, reason, mayComeBack(reason));
-  if (!silently) return announceEnd(rooms, member, { type: "disconnected", text: "disconnected!" }, left);
+): void {
+  const end = silently ? undefined : ({ type: "disconnected", text: "disconnected!" } as const);
+  remove(rooms, member, reason, mayComeBack(reason), end);
 }
 
 /** Whether a connection that ended for this reason was lost: its client did not end it, and may reconnect. */
@@ -162,20 +191,17 @@ function mayComeBack(reason: string): boolean {
   return reason !== "client namespace disconnect" && !leavesNamespaceOnly(reason);
 }
 
-function remove(rooms: Rooms, member: Member, reason: string, isLost: boolean): readonly RoomName[] {
-  member.closing ??= reason;
-  clearTimeout(member.expiry);
-  return rooms.remove(member, isLost);
-}
-
-function announceEnd(
+function remove(
   rooms: Rooms,
   member: Member,
-  end: Pick<Draft, "type" | "text">,
-  left: readonly RoomName[],
-): void | Promise<void> {
-  const message = rooms.compose(member, { ...end, rooms: noRooms });
-  return all(left.map((room) => rooms.announce(room, { ...message, rooms: [room] })));
+  reason: string,
+  isLost: boolean,
+  end: Pick<Draft, "type" | "text"> | undefined,
+): void {
+  member.closing ??= reason;
+  clearTimeout(member.expiry);
+  const message = end && rooms.compose(member, { ...end, rooms: noRooms });
+  rooms.remove(member, isLost, (room) => message && { ...message, rooms: [room] });
 }
 
 /**
@@ -206,6 +232,5 @@ export function reauthenticate(
   member.permissions = permissions;
   watchExpiry(member, graceMs);
   const lost = member.rooms.filter((room) => !allows(permissions, room));
-  for (const room of lost) rooms.leave(member, room);
-  return all(lost.map((room) => announceLeave(rooms, member, room)));
+  return all(lost.map((room) => leave(rooms, member, room)));
 }

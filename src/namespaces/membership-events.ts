@@ -5,7 +5,7 @@ import { type Joined, JoinOptions, type Membership, RoomName, Token } from "../p
 import { after } from "../rooms/maybe-promise.ts";
 import { startOf } from "../rooms/replay.ts";
 import { untimed } from "./attempts.ts";
-import { announceJoin, announceLeave, depart, reauthenticate } from "./lifecycle.ts";
+import { depart, join, leave, reauthenticate } from "./lifecycle.ts";
 import type { Member } from "./member.ts";
 import { on, type Setup } from "./namespace.ts";
 
@@ -14,36 +14,28 @@ export const membershipEvents = ({ rooms, authenticator }: Setup) => {
   const membership = (member: Member, room: RoomName): Membership => ({
     room,
     rooms: [...member.rooms],
-    members: rooms.hub.size(room),
+    members: rooms.size(room),
   });
 
   return {
     join: on(RoomName, Type.Optional(JoinOptions), (member, room, options) => {
       mustAllow(member.permissions, room);
       const start = startOf(options?.since, options?.last);
-      const isNew = rooms.join(member, room);
-      // From here on, so that no live message comes before those that are replayed.
-      if (start) rooms.hub.withhold(member, room);
-      const announced = after(isNew, (joined) => (joined ? announceJoin(rooms, member, room) : undefined));
-      return after(announced, () => {
+      return after(join(rooms, member, room, start), () => {
         const verdict = rooms.replayRoom(rooms.replay(member), room, start);
         return untimed(after(verdict, (result): Joined => ({ ...membership(member, room), ...result })));
       });
     }),
 
-    leave: on(RoomName, (member, room) => {
-      rooms.leave(member, room);
-      return after(announceLeave(rooms, member, room), () => membership(member, room));
-    }),
+    leave: on(RoomName, (member, room) => after(leave(rooms, member, room), () => membership(member, room))),
 
     bye: on((member) => {
       const { context } = member;
       member.send("bye", context);
-      return after(depart(rooms, member), () => {
-        // The ack is sent after this returns. Closing the connection now would lose it.
-        setImmediate(() => member.close("bye"));
-        return context?.text ?? "";
-      });
+      depart(rooms, member);
+      // The ack is sent after this returns. Closing the connection now would lose it.
+      setImmediate(() => member.close("bye"));
+      return context?.text ?? "";
     }),
 
     auth: on(Token, (member, token) => {

@@ -10,12 +10,11 @@ export const presenceEvents = ({ rooms }: Setup) => ({
 
   watch: on(RoomName, (member, room) => {
     rooms.mustBeIn(member, room);
-    rooms.presence.watch(room, member);
-    return rooms.presence.who(room);
+    return rooms.presence.watch(room, member);
   }),
 
   unwatch: on(RoomName, (member, room) => {
-    rooms.presence.unwatch(room, member);
+    rooms.hub.unwatch(room, member);
     return { room };
   }),
 });

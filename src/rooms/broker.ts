@@ -1,7 +1,6 @@
-import type { Message, Receipt, RoomName } from "../protocol.ts";
+import type { Message, Receipt, RoomName, UserId } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import type { Remembered } from "./dedup.ts";
-import type { Envelope } from "./envelope.ts";
 import type { HistoryPage, Page, Start } from "./log.ts";
 import type { Position } from "./position.ts";
 
@@ -15,23 +14,46 @@ export interface Publication {
   readonly dedupKey?: string | undefined;
 }
 
+/** A connection's way into a room or out of it. */
+export interface Move {
+  readonly room: RoomName;
+  /** Announces it to the members of the room, without being logged; undefined if nobody is told. */
+  readonly announcement: Message | undefined;
+}
+
+/** A connection's way into a room. */
+export interface Entrance extends Move {
+  /** Called when the connection has become a member, before any later event of the room reaches it. */
+  entered(): void;
+  /** Whether the announcement is for the other members only. */
+  readonly isForOthers: boolean;
+}
+
 /**
- * Orders and stores the messages of each room of a namespace. A message reaches the members of a room only through
- * the broker. A broker in memory answers synchronously; one that asks another process returns promises.
+ * Orders and stores the messages of each room of a namespace, and the changes of its membership. Both reach the hub
+ * only through the broker. A broker in memory answers synchronously; one that asks another process returns promises,
+ * which are rejected with the {@link ClientError} `unavailable` if that process does not answer.
  */
 export interface Broker {
   /** Logs a message and delivers it, in all rooms or in none. */
   publish(publication: Publication): Receipt | Promise<Receipt>;
-  /**
-   * Delivers a message to the members of a room without logging it.
-   *
-   * @param except a member that does not receive it
-   */
-  announce(room: RoomName, message: Message, except?: Connection): void | Promise<void>;
   /** The receipt of a message that was published with this key; undefined if there was none. */
   published(dedupKey: string): Remembered | undefined | Promise<Remembered | undefined>;
-  /** The place of the newest message of a room. */
-  head(room: RoomName): Position | Promise<Position>;
+  /** Makes a connection a member of rooms, of all or of none. From then on, `tell` and `whisper` reach it too. */
+  enter(connection: Connection, entrances: readonly Entrance[]): void | Promise<void>;
+  /** Removes a member from a room. */
+  leave(connection: Connection, move: Move): void | Promise<void>;
+  /**
+   * Removes a connection that has ended, and is no longer in the hub, from the rooms it was in. What cannot be done now
+   * is done later.
+   *
+   * @param isLost whether its client may come back within the grace period
+   */
+  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void;
+  /** The number of connections in a room of which this node has, or just had, a member. */
+  size(room: RoomName): number;
+  /** The last message that was delivered to the members of a room on this node. */
+  head(room: RoomName): Position;
   /** Reads messages to replay, oldest first, up to `maxBytes` of them but at least one. */
   read(room: RoomName, start: Start, maxBytes: number): Page | Promise<Page>;
   /** Reads messages backwards from a position, or from the head. */
@@ -41,19 +63,10 @@ export interface Broker {
     limit: number,
     maxBytes: number,
   ): HistoryPage | Promise<HistoryPage>;
-  /** Called when the room gets its first member on this node, which must receive its messages from now on. */
-  subscribe(room: RoomName): void | Promise<void>;
-  /** Called when the room loses its last member on this node. A failure is the broker's to handle. */
-  unsubscribe(room: RoomName): void;
-}
-
-/** The receiver of a broker's messages. */
-export interface BrokerListener {
-  /**
-   * Delivers a message to the members of a room.
-   *
-   * @param except a member that does not receive it
-   * @returns the number of members that it is for
-   */
-  received(room: RoomName, message: Envelope, except?: Connection): number;
+  /** Delivers a message to all connections of a user. @returns their number */
+  tell(message: Message & { to: UserId }): number | Promise<number>;
+  /** Delivers a message to one connection. @returns how many it reached */
+  whisper(message: Message & { to: string }): number | Promise<number>;
+  /** Whether a connection has this id. */
+  isConnected(id: string): boolean | Promise<boolean>;
 }

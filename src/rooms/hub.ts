@@ -1,14 +1,13 @@
-import type { RoomName, UserId } from "../protocol.ts";
-import type { BrokerListener } from "./broker.ts";
-import { type Connection, type Gateway, noRooms } from "./connection.ts";
-import type { Envelope } from "./envelope.ts";
-import { LogEntry } from "./log.ts";
+import type { Message, Presence, RoomName, UserId, Verdict } from "../protocol.ts";
+import { type Connection, deliver, noRooms } from "./connection.ts";
+import { type Envelope, UnloggedEvent } from "./envelope.ts";
+import { Members } from "./members.ts";
 
 /**
- * The connections of one namespace on this node, by id, by user and by room. The hub changes membership and
- * delivers the broker's messages; it makes no decisions.
+ * The connections of one namespace on this node, by id, by user and by room. The broker changes membership and
+ * delivers messages through the hub, which makes no decisions.
  */
-export class Hub implements BrokerListener {
+export class Hub {
   readonly #connections = new Map<string, Connection>();
   readonly #users = new Map<UserId, Connection | Set<Connection>>();
   readonly #rooms = new Map<RoomName, Members>();
@@ -84,86 +83,80 @@ export class Hub implements BrokerListener {
     return members.size - (except ? 1 : 0);
   }
 
+  /** Delivers a message to all connections of its user. @returns their number */
+  tell(message: Message & { to: UserId }): number {
+    const connections = this.ofUser(message.to);
+    deliver(connections, new UnloggedEvent("res", message));
+    this.delivered += connections.length;
+    return connections.length;
+  }
+
+  /** Delivers a message to one connection, as an event that only this connection knows. @returns how many it reached */
+  whisper(message: Message & { to: string }): number {
+    const connection = this.get(message.to);
+    if (!connection) return 0;
+    connection.whisper(message);
+    this.delivered++;
+    return 1;
+  }
+
+  /** Subscribes a member of a room to its presence events, until it leaves. */
+  watch(room: RoomName, connection: Connection): void {
+    if (connection.rooms.includes(room)) this.#rooms.get(room)?.watch(connection);
+  }
+
+  unwatch(room: RoomName, connection: Connection): void {
+    this.#rooms.get(room)?.unwatch(connection);
+  }
+
+  /** The number of subscriptions to presence events. */
+  get watchers(): number {
+    let sum = 0;
+    for (const members of this.#rooms.values()) sum += members.watchers;
+    return sum;
+  }
+
+  /** The number of users with a connection on this node, counted in each of their rooms. */
+  presentUsers(): number {
+    let sum = 0;
+    for (const user of this.#users.values())
+      sum += user instanceof Set ? new Set([...user].flatMap(({ rooms }) => rooms)).size : user.rooms.length;
+    return sum;
+  }
+
+  /** Delivers a presence event to the watchers of its room. */
+  report(change: Presence): void {
+    this.#rooms.get(change.room)?.report(change);
+  }
+
   /** Withholds the logged messages of a room from a member, which receives them by a replay. */
   withhold(connection: Connection, room: RoomName): void {
     this.#rooms.get(room)?.withhold(connection);
   }
 
-  /** From now on the member receives the logged messages of the room as they come. */
-  release(connection: Connection, room: RoomName): void {
-    this.#rooms.get(room)?.release(connection);
+  /** From now on the member receives the logged messages of the room that come after this number. */
+  release(connection: Connection, room: RoomName, seq: number): void {
+    this.#rooms.get(room)?.release(connection, seq);
+  }
+
+  /** Whether the logged messages of a room are withheld from a member. */
+  isWithholding(room: RoomName): boolean {
+    return this.#rooms.get(room)?.isWithholding ?? false;
+  }
+
+  /** The messages of a room are numbered anew, after this number. */
+  restart(room: RoomName, seq: number): void {
+    this.#rooms.get(room)?.restart(seq);
+  }
+
+  /** Tells the members of a room that they have missed messages, except those that are replaying. */
+  reportGap(room: RoomName, verdict: Verdict): void {
+    for (const member of this.#rooms.get(room)?.live ?? []) member.send("sync", { room, ...verdict });
   }
 
   #removeFrom(room: RoomName, connection: Connection): boolean {
     const members = this.#rooms.get(room);
     members?.delete(connection);
     return members?.size === 0 && this.#rooms.delete(room);
-  }
-}
-
-/** The members of one room, grouped by gateway. */
-class Members {
-  size = 0;
-  #replaying: Set<Connection> | undefined;
-  readonly #groups = new Map<Gateway, Group>();
-
-  add(connection: Connection): void {
-    const group = this.#groups.get(connection.gateway) ?? new Group();
-    this.#groups.set(connection.gateway, group.add(connection));
-    this.size++;
-  }
-
-  delete(connection: Connection): void {
-    const group = this.#groups.get(connection.gateway);
-    if (!group?.delete(connection)) return;
-    this.release(connection);
-    this.size--;
-    if (group.size === 0) this.#groups.delete(connection.gateway);
-  }
-
-  withhold(connection: Connection): void {
-    this.#replaying ??= new Set();
-    this.#replaying.add(connection);
-  }
-
-  release(connection: Connection): void {
-    if (this.#replaying?.delete(connection) && this.#replaying.size === 0) this.#replaying = undefined;
-  }
-
-  /** @returns the number of copies handed to gateways */
-  deliver(message: Envelope, except: Connection | undefined): number {
-    const replaying = message instanceof LogEntry ? this.#replaying : undefined;
-    const isLeftOut = (member: Connection) => member === except || replaying?.has(member);
-    let copies = 0;
-    for (const [gateway, group] of this.#groups) {
-      const members =
-        replaying || except?.gateway === gateway
-          ? group.list.filter((member) => !isLeftOut(member))
-          : group.list;
-      // Without members, encoding the message would be wasted.
-      if (members.length > 0) gateway.deliver(members, message);
-      copies += members.length;
-    }
-    return copies;
-  }
-}
-
-/** A set of connections that caches its list until the next change. */
-class Group extends Set<Connection> {
-  #list: readonly Connection[] | undefined;
-
-  get list(): readonly Connection[] {
-    this.#list ??= [...this];
-    return this.#list;
-  }
-
-  override add(connection: Connection): this {
-    this.#list = undefined;
-    return super.add(connection);
-  }
-
-  override delete(connection: Connection): boolean {
-    this.#list = undefined;
-    return super.delete(connection);
   }
 }

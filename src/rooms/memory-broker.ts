@@ -1,21 +1,33 @@
-import type { Message, Receipt, RoomName } from "../protocol.ts";
-import type { Broker, BrokerListener, Publication } from "./broker.ts";
+import type { Message, Receipt, RoomName, UserId } from "../protocol.ts";
+import type { Broker, Entrance, Move, Publication } from "./broker.ts";
 import type { Connection } from "./connection.ts";
 import type { Dedup, Remembered } from "./dedup.ts";
 import { UnloggedEvent } from "./envelope.ts";
+import type { Hub } from "./hub.ts";
 import type { HistoryPage, Page, RoomLog, Start } from "./log.ts";
 import type { LogStore, NamespaceLogs } from "./log-store.ts";
+import type { MemoryPresence } from "./memory-presence.ts";
 import { offsetOf, type Position } from "./position.ts";
+
+/** The parts of a {@link MemoryBroker}. */
+export interface MemoryBrokerParts {
+  hub: Hub;
+  presence: MemoryPresence;
+  store: LogStore;
+  dedup: Dedup;
+}
 
 /** The broker of a single node: it keeps the logs in memory, and publishing a message delivers it synchronously. */
 export class MemoryBroker implements Broker {
-  readonly #listener: BrokerListener;
+  readonly #hub: Hub;
+  readonly #presence: MemoryPresence;
   readonly #store: LogStore;
   readonly #home: NamespaceLogs;
   readonly #dedup: Dedup;
 
-  constructor(listener: BrokerListener, store: LogStore, dedup: Dedup) {
-    this.#listener = listener;
+  constructor({ hub, presence, store, dedup }: MemoryBrokerParts) {
+    this.#hub = hub;
+    this.#presence = presence;
     this.#store = store;
     this.#home = store.namespace();
     this.#dedup = dedup;
@@ -37,15 +49,47 @@ export class MemoryBroker implements Broker {
     const log = this.#open(room);
     const entry = this.#store.append(log, message);
     setOffset(offsets, room, offsetOf(log));
-    return this.#listener.received(room, entry);
+    return this.#hub.received(room, entry);
   }
 
   #pass(room: RoomName, message: Message): number {
-    return this.#listener.received(room, new UnloggedEvent("res", { ...message, room }, true));
+    return this.#hub.received(room, new UnloggedEvent("res", { ...message, room }, true));
   }
 
-  announce(room: RoomName, message: Message, except?: Connection): void {
-    this.#listener.received(room, new UnloggedEvent("res", { ...message, room }), except);
+  enter(connection: Connection, entrances: readonly Entrance[]): void {
+    for (const { room } of entrances) {
+      if (this.#hub.join(connection, room)) this.#store.pin(this.#open(room));
+      this.#presence.entered(room, connection);
+    }
+    for (const entrance of entrances) {
+      entrance.entered();
+      this.#announce(entrance, entrance.isForOthers ? connection : undefined);
+    }
+  }
+
+  leave(connection: Connection, move: Move): void {
+    if (this.#hub.leave(connection, move.room)) this.#store.unpin(this.#open(move.room));
+    this.#left(connection, move, false);
+  }
+
+  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void {
+    for (const move of moves) {
+      if (this.#hub.size(move.room) === 0) this.#store.unpin(this.#open(move.room));
+      this.#left(connection, move, isLost);
+    }
+  }
+
+  #left(connection: Connection, move: Move, isLost: boolean): void {
+    this.#presence.left(move.room, connection, isLost);
+    this.#announce(move);
+  }
+
+  #announce({ room, announcement }: Move, except?: Connection): void {
+    if (announcement) this.#hub.received(room, new UnloggedEvent("res", { ...announcement, room }), except);
+  }
+
+  size(room: RoomName): number {
+    return this.#hub.size(room);
   }
 
   published(dedupKey: string): Remembered | undefined {
@@ -64,12 +108,16 @@ export class MemoryBroker implements Broker {
     return this.#open(room).history(before, limit, maxBytes);
   }
 
-  subscribe(room: RoomName): void {
-    this.#store.pin(this.#open(room));
+  tell(message: Message & { to: UserId }): number {
+    return this.#hub.tell(message);
   }
 
-  unsubscribe(room: RoomName): void {
-    this.#store.unpin(this.#open(room));
+  whisper(message: Message & { to: string }): number {
+    return this.#hub.whisper(message);
+  }
+
+  isConnected(id: string): boolean {
+    return this.#hub.get(id) !== undefined;
   }
 
   #open(room: RoomName): RoomLog {

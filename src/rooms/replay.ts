@@ -5,7 +5,6 @@ import type { Broker } from "./broker.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import type { Page, Start } from "./log.ts";
-import { after } from "./maybe-promise.ts";
 import { offsetOf, type Position, positionOf } from "./position.ts";
 
 /** How often new messages may push unread ones out of the log before the replay skips the rest. */
@@ -62,11 +61,11 @@ export class Replay {
    */
   room(room: RoomName, start: Start | undefined): Verdict | Promise<Verdict> {
     const { broker, hub } = this.#options;
-    if (!start) return after(broker.head(room), (head) => verdictOf(head, "new", 0));
+    if (!start) return verdictOf(broker.head(room), "new", 0);
     hub.withhold(this.#member, room);
     const fail = (error: unknown): never => {
       // The member is told that its replay has failed. Live messages must not be withheld forever.
-      hub.release(this.#member, room);
+      hub.release(this.#member, room, 0);
       throw error;
     };
     try {
@@ -117,7 +116,7 @@ export class Replay {
   }
 
   #finish({ room, status, missed }: Progress, position: Position): Verdict {
-    this.#options.hub.release(this.#member, room);
+    this.#options.hub.release(this.#member, room, position.seq);
     return verdictOf(position, status, missed);
   }
 

@@ -1,14 +1,13 @@
 import { ClientError } from "../errors.ts";
-import type { History, Message, NamespaceName, Receipt, RoomName, Verdict } from "../protocol.ts";
-import type { Broker, BrokerListener, Publication } from "./broker.ts";
-import { type Connection, deliver } from "./connection.ts";
-import { UnloggedEvent } from "./envelope.ts";
+import type { History, Message, NamespaceName, Receipt, RoomName, UserId, Verdict } from "../protocol.ts";
+import type { Broker, Entrance, Move, Publication } from "./broker.ts";
+import type { Connection } from "./connection.ts";
 import { Hub } from "./hub.ts";
 import type { Start } from "./log.ts";
 import { after } from "./maybe-promise.ts";
 import { messageId } from "./message-id.ts";
 import { offsetOf, type Position } from "./position.ts";
-import { Presence } from "./presence.ts";
+import type { Presence } from "./presence.ts";
 import { Replay } from "./replay.ts";
 
 /** The parts of a {@link Message} that {@link Rooms.compose} does not fill in. */
@@ -18,14 +17,18 @@ export type Draft = Pick<Message, "type" | "text" | "data" | "to"> & { rooms: re
 export interface RoomsOptions {
   /** The number of rooms one connection may be in. */
   maxRooms: number;
-  /** How long a user whose last connection was lost counts as present, in milliseconds. */
-  presenceGraceMs: number;
   /** Bytes of messages after which a replay waits for its reader. */
   replayPageBytes: number;
   /** Bytes of messages in one answer to `history`. */
   historyPageBytes: number;
-  /** Creates the broker of the namespace. */
-  broker(listener: BrokerListener): Broker;
+  /** Creates the broker and the presence of the namespace. */
+  store(namespace: NamespaceName, hub: Hub): RoomStore;
+}
+
+/** The state of a namespace's rooms, which nodes may share. */
+export interface RoomStore {
+  readonly broker: Broker;
+  readonly presence: Presence;
 }
 
 /** Counts for the metrics. */
@@ -54,8 +57,9 @@ export class Rooms {
   constructor(namespace: NamespaceName, options: RoomsOptions) {
     this.#namespace = namespace;
     this.#options = options;
-    this.#broker = options.broker(this.hub);
-    this.presence = new Presence(options.presenceGraceMs);
+    const { broker, presence } = options.store(namespace, this.hub);
+    this.#broker = broker;
+    this.presence = presence;
   }
 
   close(): void {
@@ -63,32 +67,13 @@ export class Rooms {
   }
 
   /**
-   * Adds a connection to a room.
+   * Makes a connection a member of rooms, of all or of none.
    *
-   * @returns false if it was a member already
    * @throws {ClientError} `too_many_rooms`
    */
-  join(connection: Connection, room: RoomName): boolean | Promise<boolean> {
-    const { rooms } = connection;
-    if (rooms.includes(room)) return false;
-    this.mustHold(rooms.length + 1);
-    const isFirst = this.hub.join(connection, room);
-    const subscribed = isFirst ? this.#broker.subscribe(room) : undefined;
-    if (!subscribed) {
-      this.presence.entered(room, connection);
-      return true;
-    }
-    return subscribed.then(
-      () => {
-        if (!connection.rooms.includes(room)) throw new ClientError("closing");
-        this.presence.entered(room, connection);
-        return true;
-      },
-      (error) => {
-        if (connection.rooms.includes(room)) this.hub.leave(connection, room);
-        throw error;
-      },
-    );
+  enter(connection: Connection, entrances: readonly Entrance[]): void | Promise<void> {
+    this.mustHold(connection.rooms.length + entrances.length);
+    return this.#broker.enter(connection, entrances);
   }
 
   /**
@@ -96,26 +81,30 @@ export class Rooms {
    *
    * @throws {ClientError} `not_in_room`
    */
-  leave(connection: Connection, room: RoomName): void {
-    this.mustBeIn(connection, room);
-    const isLast = this.hub.leave(connection, room);
-    this.presence.left(room, connection, false);
-    if (isLast) this.#broker.unsubscribe(room);
+  leave(connection: Connection, move: Move): void | Promise<void> {
+    this.mustBeIn(connection, move.room);
+    return this.#broker.leave(connection, move);
   }
 
   /**
-   * Removes a connection from all its rooms and from the hub.
+   * Removes a connection that has ended from all its rooms and from the hub.
    *
    * @param isLost whether its client may come back within the grace period
-   * @returns the rooms it was in
+   * @param announcement creates the message that announces it to a room; returns undefined if nobody is told
    */
-  remove(connection: Connection, isLost: boolean): readonly RoomName[] {
-    const left = this.hub.remove(connection);
-    for (const room of left) {
-      this.presence.left(room, connection, isLost);
-      if (this.hub.size(room) === 0) this.#broker.unsubscribe(room);
-    }
-    return left;
+  remove(
+    connection: Connection,
+    isLost: boolean,
+    announcement: (room: RoomName) => Message | undefined,
+  ): void {
+    if (!this.hub.get(connection.id)) return;
+    const moves = this.hub.remove(connection).map((room) => ({ room, announcement: announcement(room) }));
+    this.#broker.remove(connection, moves, isLost);
+  }
+
+  /** The number of connections in a room. */
+  size(room: RoomName): number {
+    return this.#broker.size(room);
   }
 
   /** @throws {ClientError} `too_many_rooms` if `count` is more rooms than one connection may be in */
@@ -173,36 +162,25 @@ export class Rooms {
     });
   }
 
-  /**
-   * Delivers a message to the members of a room without logging it.
-   *
-   * @param except a member that does not receive it
-   */
-  announce(room: RoomName, message: Message, except?: Connection): void | Promise<void> {
-    return this.#broker.announce(room, message, except);
-  }
-
-  /** Delivers a copy of a room's message that is made for one member, which {@link announce} left out. */
+  /** Delivers a copy of a room's message that is made for one member. */
   deliver(member: Connection, message: Message): void {
     member.send("res", message);
     this.hub.delivered++;
   }
 
   /** Delivers a message to all connections of a user. @returns their number */
-  tell(message: Message & { to: string }): number {
-    const connections = this.hub.ofUser(message.to);
-    deliver(connections, new UnloggedEvent("res", message));
-    this.hub.delivered += connections.length;
-    return connections.length;
+  tell(message: Message & { to: UserId }): number | Promise<number> {
+    return this.#broker.tell(message);
   }
 
   /** Delivers a message to one connection, as an event that only this connection knows. @returns how many it reached */
-  whisper(message: Message & { to: string }): number {
-    const connection = this.hub.get(message.to);
-    if (!connection) return 0;
-    connection.whisper(message);
-    this.hub.delivered++;
-    return 1;
+  whisper(message: Message & { to: string }): number | Promise<number> {
+    return this.#broker.whisper(message);
+  }
+
+  /** Whether a connection has this id. */
+  isConnected(id: string): boolean | Promise<boolean> {
+    return this.#broker.isConnected(id);
   }
 
   /** Starts to replay what a member has missed. */
