@@ -12,6 +12,8 @@ import { Handshakes } from "./namespaces/handshakes.ts";
 import { Health } from "./ops/health.ts";
 import { Metrics, overloadDelayMs } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
+import type { NamespaceName } from "./protocol.ts";
+import { Cluster } from "./redis/cluster.ts";
 import { Dedup } from "./rooms/dedup.ts";
 import type { Hub } from "./rooms/hub.ts";
 import { LogStore } from "./rooms/log-store.ts";
@@ -42,6 +44,8 @@ export interface Core {
   readonly health: Health;
   readonly log: RepeatLog;
   readonly logs: LogStore;
+  /** Undefined if the rooms live in this process. */
+  readonly cluster: Cluster | undefined;
 }
 
 /** Creates the core. @throws {SettingError} if the keys of tokens cannot be read */
@@ -51,11 +55,14 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const authenticator = tokenVerifier(settings, logger);
   const setup = { maxTextChars, authenticator };
   const logs = new LogStore(settings);
+  const { redis } = settings;
+  const cluster = redis === undefined ? undefined : new Cluster({ ...settings, redis }, logger);
   const roomsOptions = {
     maxRooms,
     replayPageBytes: sendQueueMaxBytes * replayPagePart,
     historyPageBytes: sendQueueMaxBytes * historyPagePart,
-    store(_: string, hub: Hub): RoomStore {
+    store(namespace: NamespaceName, hub: Hub): RoomStore {
+      if (cluster) return cluster.store(namespace, hub);
       const presence = new MemoryPresence(hub, presenceGraceMs);
       const dedup = new Dedup(dedupTimeMs, historyMemoryMaxBytes * dedupPart);
       return { presence, broker: new MemoryBroker({ hub, presence, store: logs, dedup }) };
@@ -68,7 +75,12 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const metrics = new Metrics();
   const health = new Health();
   health.addCheck(() => (metrics.loopDelayMs > overloadDelayMs ? "the event loop is late" : undefined));
-  const admission = new Admission(settings, () => health.refusesSessions);
+  const admission = new Admission(
+    settings,
+    () => health.refusesSessions,
+    () => cluster?.problem !== undefined,
+  );
+  health.addCheck(() => cluster?.problem);
   health.addCheck(() => (admission.isFull ? "the maximum number of connections is reached" : undefined));
   const log = new RepeatLog(logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
@@ -88,11 +100,13 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
     health,
     log,
     logs,
+    cluster,
   };
 }
 
-/** Stops the timers of a core and writes the pending lines of its log. */
-export function closeCore({ dispatchers, metrics, log, logs }: Core): void {
+/** Leaves the cluster, stops the timers of a core, and writes the pending lines of its log. */
+export async function closeCore({ dispatchers, metrics, log, logs, cluster }: Core): Promise<void> {
+  await cluster?.close();
   for (const { namespace } of dispatchers) namespace.rooms.close();
   logs.close();
   metrics.close();

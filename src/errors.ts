@@ -25,6 +25,7 @@ export const refusals = {
   too_many_connections: 429,
   server_full: 503,
   draining: 503,
+  unavailable: 503,
 } as const;
 
 export type RefusalCode = keyof typeof refusals;
@@ -50,6 +51,8 @@ export const disconnectReasons = {
   "packet too large": { code: 1009, reconnects: true },
   "no namespace": { code: 1000, reconnects: true },
   "server shutting down": { code: 1001, reconnects: true },
+  // RFC 6455 refers to IANA's registry for this code, "Try Again Later".
+  unavailable: { code: 1013, reconnects: true },
   // These leave the namespace only: Socket.IO says so in a packet, and the WebSocket stays open.
   "token expired": { code: undefined, reconnects: false },
   bye: { code: undefined, reconnects: false },

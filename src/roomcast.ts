@@ -62,9 +62,10 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
 /** Serves the rooms on an app, with validated settings. */
 export async function serve(app: FastifyInstance, settings: RoomSettings): Promise<void> {
   const core = createCore(settings, app.log);
+  await core.cluster?.open();
   const { io, drain } = await socketio(app, { ...settings, core });
   app.addHook("onListen", () => app.log.info(tokenPolicy(settings)));
-  app.addHook("onClose", async () => closeCore(core));
+  app.addHook("onClose", () => closeCore(core));
   const { attempts, metrics, health } = core;
   const decoration: Roomcast = {
     io: io as unknown as ApplicationServer,

@@ -18,6 +18,13 @@ export function isProxy(proxy: string): boolean {
   }
 }
 
+/** Whether this is the URL of a Redis server. */
+export function isRedisUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, pathname } = new URL(url);
+  return /^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname);
+}
+
 /** Whether this is a valid source of keys: an http or https URL without a password, or a path. */
 export function isKeySource(source: string): boolean {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return source.trim() !== "";

@@ -85,6 +85,21 @@ export interface RoomcastOptions extends Partial<GivenSettings> {
   /** Time for which a user whose connection was lost counts as present, in milliseconds. @defaultValue 5000 */
   presenceGraceMs?: number;
   /**
+   * URL of the Redis server (6.2 or later) through which several nodes share their rooms: `redis://` or `rediss://`, with
+   * user and password if it asks for them.
+   *
+   * @defaultValue none: the rooms live in this process
+   */
+  redis?: string;
+  /** Start of the names of all keys and channels in Redis. @defaultValue "roomcast" */
+  redisPrefix?: string;
+  /**
+   * Time without a sign of life after which the other nodes remove the members of this node, in milliseconds.
+   *
+   * @defaultValue 10000
+   */
+  nodeTimeoutMs?: number;
+  /**
    * Proxies whose `X-Forwarded-For` header is trusted: addresses, networks, `loopback`, `linklocal` or
    * `uniquelocal`.
    *

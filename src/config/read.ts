@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { SettingError } from "../errors.ts";
 import { closest } from "./closest.ts";
-import { isKeySource, isProxy } from "./formats.ts";
+import { isKeySource, isProxy, isRedisUrl } from "./formats.ts";
 import { type CommonSettings, RoomSettings, Settings } from "./settings.ts";
 
 /** The parts of a setting's schema that its table row and its messages use. */
@@ -26,6 +26,7 @@ const longestCharBytes = 3;
 const ajv = new Ajv({ useDefaults: true });
 ajv.addFormat("proxy", isProxy);
 ajv.addFormat("key-source", isKeySource);
+ajv.addFormat("redis-url", isRedisUrl);
 const validSettings = ajv.compile<Settings>(Settings);
 const validRoomSettings = ajv.compile<RoomSettings>(RoomSettings);
 
@@ -196,7 +197,8 @@ function invalidSetting(
   const value = index === undefined ? given[name] : (given[name] as unknown[])[Number(index)];
   const shown = typeof value === "string" ? JSON.stringify(value) : value;
   // A key or password must not appear in a terminal or a log, even if it is invalid.
-  const isSecret = name === "authSecret" || (name === "authJwks" && String(value).includes("@"));
+  const isSecret =
+    name === "authSecret" || name === "redis" || (name === "authJwks" && String(value).includes("@"));
   return new SettingError(`${sourceOf(name)} must be ${expects(name)}${isSecret ? "" : `, not ${shown}`}.`);
 }
 

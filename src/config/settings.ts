@@ -87,6 +87,24 @@ const roomSettings = {
     5_000,
     0,
   ),
+  redis: Type.Optional(
+    Type.String({
+      title: "a redis:// or rediss:// URL",
+      description: "Redis through which several nodes share their rooms; set REDIS to hide its password",
+      format: "redis-url",
+    }),
+  ),
+  redisPrefix: Type.String({
+    title: "1 to 64 letters, digits, _, - or .",
+    description: "Start of the names of all keys and channels in Redis",
+    default: "roomcast",
+    pattern: "^[\\w.-]{1,64}$",
+  }),
+  nodeTimeoutMs: milliseconds(
+    "Time without a sign of life after which other nodes remove the members of a node",
+    10_000,
+    500,
+  ),
   trustProxy: list(
     "addresses, networks, loopback, linklocal or uniquelocal",
     "Proxies whose X-Forwarded-For header is trusted",

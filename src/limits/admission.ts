@@ -1,4 +1,4 @@
-import { maxQuotedChars, type RefusalCode, refusals } from "../errors.ts";
+import { errors, maxQuotedChars, type RefusalCode, refusals } from "../errors.ts";
 import { Counts } from "./counts.ts";
 
 /** Limits on who may connect, and on the number of connections. */
@@ -29,13 +29,18 @@ const retryAfterSeconds = 5;
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #isClosed: () => boolean;
+  readonly #isUnavailable: () => boolean;
   readonly #counts = new Counts();
   #sessions = 0;
 
-  /** @param isClosed whether the server is about to stop */
-  constructor(options: AdmissionOptions, isClosed: () => boolean) {
+  /**
+   * @param isClosed whether the server is about to stop
+   * @param isUnavailable whether the server cannot reach its store
+   */
+  constructor(options: AdmissionOptions, isClosed: () => boolean, isUnavailable: () => boolean) {
     this.#options = options;
     this.#isClosed = isClosed;
+    this.#isUnavailable = isUnavailable;
   }
 
   /** Whether the server is about to stop. */
@@ -61,6 +66,7 @@ export class Admission {
   refusalOf(address: string): Refusal | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
     if (this.#isClosed()) return refused("draining", "The server is about to stop.");
+    if (this.#isUnavailable()) return refused("unavailable", errors.unavailable);
     if (this.isFull)
       return refused(
         "server_full",

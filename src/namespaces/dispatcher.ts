@@ -56,7 +56,11 @@ export class Dispatcher {
   ): void {
     const { name } = this.namespace;
     const check = () => lifecycle.admit(this.namespace, id, handshake());
-    this.#options.handshakes.check(session, { id, namespace: name }, check, admitted, refused);
+    this.#options.handshakes.check(session, { id, namespace: name }, check, admitted, (error) => {
+      // Clients do not come back after a refusal.
+      if (error.code === "unavailable") session.close("unavailable");
+      else refused(error);
+    });
   }
 
   /** Connects an admitted member: it joins the rooms of its handshake and receives "connected!". */
@@ -69,7 +73,12 @@ export class Dispatcher {
     log.write({ level: "info", message: "connected", about, details, burst: lineBurst });
     this.#queueBehind(
       member,
-      attempts.run(session, () => lifecycle.connect(this.namespace, member, accepted)),
+      attempts.run(
+        session,
+        () => lifecycle.connect(this.namespace, member, accepted),
+        () => {},
+        () => member.close("unavailable"),
+      ),
     );
   }
 
@@ -85,7 +94,8 @@ export class Dispatcher {
     const { attempts, metrics, log } = this.#options;
     const { id, userId, session, events } = member;
     const why = member.closing ?? reason;
-    const silently = why === "server shutting down";
+    // Without other nodes, nobody would hear it.
+    const silently = why === "server shutting down" && !this.namespace.rooms.isShared;
     void attempts.run(session, () => lifecycle.disconnect(this.namespace, member, why, { silently }));
     metrics.disconnects.add([this.namespace.name, why]);
     // The gateway counts the reasons that end a whole session.

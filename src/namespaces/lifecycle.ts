@@ -2,11 +2,12 @@ import { type Authenticator, allows, mustAllow, type Permissions } from "../auth
 import { ClientError, errorInfo, leavesNamespaceOnly } from "../errors.ts";
 import { longestTimerMs } from "../limits/timer.ts";
 import { Last, Offset, RoomName, Since, UserId } from "../protocol.ts";
+import type { Draft } from "../rooms/compose.ts";
 import { noRooms } from "../rooms/connection.ts";
 import type { Start } from "../rooms/log.ts";
 import { after, all, inOrder } from "../rooms/maybe-promise.ts";
 import { startOf } from "../rooms/replay.ts";
-import type { Draft, Rooms } from "../rooms/rooms.ts";
+import type { Rooms } from "../rooms/rooms.ts";
 import { type Untimed, untimed } from "./attempts.ts";
 import type { AcceptedHandshake, HandshakeReplay, Member } from "./member.ts";
 import type { Namespace } from "./namespace.ts";

@@ -14,7 +14,7 @@ export const presenceEvents = ({ rooms }: Setup) => ({
   }),
 
   unwatch: on(RoomName, (member, room) => {
-    rooms.hub.unwatch(room, member);
+    rooms.presence.unwatch(room, member);
     return { room };
   }),
 });

@@ -35,6 +35,8 @@ export interface Entrance extends Move {
  * which are rejected with the {@link ClientError} `unavailable` if that process does not answer.
  */
 export interface Broker {
+  /** Whether other nodes may have members of the same rooms. */
+  readonly isShared: boolean;
   /** Logs a message and delivers it, in all rooms or in none. */
   publish(publication: Publication): Receipt | Promise<Receipt>;
   /** The receipt of a message that was published with this key; undefined if there was none. */

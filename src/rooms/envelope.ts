@@ -13,6 +13,22 @@ export interface Envelope {
   readonly payload: Message | Presence;
 }
 
+/** A room's copy of a message that is encoded already. */
+export class EncodedMessage implements Envelope {
+  readonly event = "res";
+  readonly json: string;
+  readonly isTransient: boolean;
+
+  constructor(json: string, isTransient = false) {
+    this.json = json;
+    this.isTransient = isTransient;
+  }
+
+  get payload(): Message {
+    return JSON.parse(this.json);
+  }
+}
+
 /** An event that is not logged. */
 export class UnloggedEvent implements Envelope {
   readonly event: "res" | "presence";
@@ -42,6 +58,11 @@ export class UnloggedEvent implements Envelope {
  * because it must inspect the type of each field.
  */
 export function encodeCopy(message: Message, room: RoomName | null, offset: string | null): string {
+  return `${encodeStart(message, room)}${offset === null ? null : `"${offset}"`}}`;
+}
+
+/** The copy of a message up to the value of its last field, `offset`. */
+export function encodeStart(message: Message, room: RoomName | null): string {
   const { id, type, userId, text, data, state, namespace, rooms, to, at } = message;
   const roomJson = stringify(room);
   const roomsJson = rooms.length === 1 && rooms[0] === room ? `[${roomJson}]` : stringify(rooms);
@@ -49,6 +70,6 @@ export function encodeCopy(message: Message, room: RoomName | null, offset: stri
     `{"id":"${id}","type":"${type}","userId":${stringify(userId)},"text":${stringify(text)},` +
     `${data === undefined ? "" : `"data":${stringify(data)},`}"state":"${state}","namespace":"${namespace}",` +
     `"room":${roomJson},"rooms":${roomsJson},${to === undefined ? "" : `"to":${stringify(to)},`}` +
-    `"at":${at},"offset":${offset === null ? null : `"${offset}"`}}`
+    `"at":${at},"offset":`
   );
 }

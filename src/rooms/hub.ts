@@ -66,6 +66,16 @@ export class Hub {
     return this.#connections.values();
   }
 
+  /** The rooms that have a member. */
+  roomNames(): RoomName[] {
+    return [...this.#rooms.keys()];
+  }
+
+  /** The users that have a connection. */
+  userIds(): UserId[] {
+    return [...this.#users.keys()];
+  }
+
   /** The number of rooms that have a member. */
   get roomCount(): number {
     return this.#rooms.size;

@@ -1,29 +1,16 @@
 import type { Message, RoomName } from "../protocol.ts";
-import { type Envelope, encodeCopy } from "./envelope.ts";
+import { EncodedMessage, encodeCopy } from "./envelope.ts";
 import { newEpoch, offsetOf, type Position } from "./position.ts";
 import { TextQueue } from "./text-queue.ts";
 import { TurnCache } from "./turn-cache.ts";
 
 /** A message in the log of a room: its copy for that room, as JSON. */
-export class LogEntry implements Envelope {
+export class LogEntry extends EncodedMessage {
   readonly seq: number;
-  readonly json: string;
 
   constructor(seq: number, json: string) {
+    super(json);
     this.seq = seq;
-    this.json = json;
-  }
-
-  get event(): "res" {
-    return "res";
-  }
-
-  get isTransient(): boolean {
-    return false;
-  }
-
-  get payload(): Message {
-    return JSON.parse(this.json);
   }
 }
 

@@ -19,6 +19,7 @@ export interface MemoryBrokerParts {
 
 /** The broker of a single node: it keeps the logs in memory, and publishing a message delivers it synchronously. */
 export class MemoryBroker implements Broker {
+  readonly isShared = false;
   readonly #hub: Hub;
   readonly #presence: MemoryPresence;
   readonly #store: LogStore;

@@ -61,6 +61,10 @@ export class MemoryPresence implements Presence {
     return this.who(room);
   }
 
+  unwatch(room: RoomName, connection: Connection): void {
+    this.#hub.unwatch(room, connection);
+  }
+
   close(): void {
     clearTimeout(this.#timer);
   }

@@ -12,5 +12,6 @@ export interface Presence {
   who(room: RoomName): Who | Promise<Who>;
   /** Subscribes a member of a room to its presence events. The events that it receives follow on the result. */
   watch(room: RoomName, connection: Connection): Who | Promise<Who>;
+  unwatch(room: RoomName, connection: Connection): void;
   close(): void;
 }

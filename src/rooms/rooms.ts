@@ -1,17 +1,14 @@
 import { ClientError } from "../errors.ts";
 import type { History, Message, NamespaceName, Receipt, RoomName, UserId, Verdict } from "../protocol.ts";
 import type { Broker, Entrance, Move, Publication } from "./broker.ts";
+import { compose, type Draft } from "./compose.ts";
 import type { Connection } from "./connection.ts";
 import { Hub } from "./hub.ts";
 import type { Start } from "./log.ts";
 import { after } from "./maybe-promise.ts";
-import { messageId } from "./message-id.ts";
 import { offsetOf, type Position } from "./position.ts";
 import type { Presence } from "./presence.ts";
 import { Replay } from "./replay.ts";
-
-/** The parts of a {@link Message} that {@link Rooms.compose} does not fill in. */
-export type Draft = Pick<Message, "type" | "text" | "data" | "to"> & { rooms: readonly RoomName[] };
 
 /** The options of {@link Rooms}. */
 export interface RoomsOptions {
@@ -102,6 +99,11 @@ export class Rooms {
     this.#broker.remove(connection, moves, isLost);
   }
 
+  /** Whether other nodes may have members of the same rooms. */
+  get isShared(): boolean {
+    return this.#broker.isShared;
+  }
+
   /** The number of connections in a room. */
   size(room: RoomName): number {
     return this.#broker.size(room);
@@ -120,24 +122,8 @@ export class Rooms {
   }
 
   /** Creates a message of the connection's user; its `room` and `offset` are null until it is published. */
-  compose({ userId }: Connection, { type, text, data, to, rooms }: Draft): Message {
-    const at = Date.now();
-    const message: Message = {
-      id: messageId(at),
-      type,
-      userId,
-      text,
-      state: states[type],
-      namespace: this.#namespace,
-      room: null,
-      // Never changed: a connection gets a new list for each change.
-      rooms: rooms as RoomName[],
-      at,
-      offset: null,
-    };
-    if (data !== undefined) message.data = data;
-    if (to !== undefined) message.to = to;
-    return message;
+  compose({ userId }: Connection, draft: Draft): Message {
+    return compose(this.#namespace, userId, draft);
   }
 
   /** Logs a message, unless it is transient, and delivers it to the members of its rooms. */
@@ -204,16 +190,3 @@ export class Rooms {
     return after(page, ({ messages, more, head }) => ({ room, messages, more, offset: offsetOf(head) }));
   }
 }
-
-const states: Record<Message["type"], Message["state"]> = {
-  chat: "normal",
-  publish: "normal",
-  tell: "normal",
-  whisper: "normal",
-  msg: "normal",
-  join: "state",
-  leave: "state",
-  bye: "state",
-  connected: "notice",
-  disconnected: "notice",
-};

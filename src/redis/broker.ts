@@ -1,0 +1,314 @@
+import { ClientError } from "../errors.ts";
+import type { Message, NamespaceName, Receipt, RoomName, UserId } from "../protocol.ts";
+import type { Broker, Entrance, Move, Publication } from "../rooms/broker.ts";
+import type { Connection } from "../rooms/connection.ts";
+import type { Remembered } from "../rooms/dedup.ts";
+import { encodeCopy } from "../rooms/envelope.ts";
+import type { Hub } from "../rooms/hub.ts";
+import { type HistoryPage, LogEntry, type Page, type Start } from "../rooms/log.ts";
+import { newEpoch, type Position, positionOf } from "../rooms/position.ts";
+import { TurnCache } from "../rooms/turn-cache.ts";
+import type { Channel, ChannelOwner, Missed } from "./channel.ts";
+import type { Departure } from "./departures.ts";
+import { longestAnswerMs } from "./link.ts";
+import type { Node } from "./node.ts";
+import { idKey, offsetsOf, remembered } from "./publisher.ts";
+
+/** Bytes of the log that a channel reads at once when it catches up. */
+const catchUpBytes = 256_000;
+
+/** What the script `read` returns. */
+type ReadReply = [
+  epoch: string,
+  seq: number,
+  isComplete: 0 | 1,
+  lastRead: number,
+  entries: string[],
+  members?: number,
+  change?: number,
+  changes?: string[],
+];
+
+/** The connection's way into the rooms that it is about to enter. */
+interface Entering {
+  readonly connection: Connection;
+  readonly entrances: Map<RoomName, Entrance>;
+}
+
+/** The broker of one namespace on a node that shares its rooms with others through Redis. */
+export class RedisBroker implements Broker, ChannelOwner {
+  readonly isShared = true;
+  readonly hub: Hub;
+  readonly #namespace: NamespaceName;
+  readonly #node: Node;
+  readonly #entering = new Map<string, Entering>();
+  /** Clients that reconnect together read the same messages. */
+  readonly #reads = new TurnCache<string, Promise<ReadReply>>();
+
+  constructor(namespace: NamespaceName, hub: Hub, node: Node) {
+    this.#namespace = namespace;
+    this.hub = hub;
+    this.#node = node;
+  }
+
+  get nodeId(): string {
+    return this.#node.id;
+  }
+
+  async publish(publication: Publication): Promise<Receipt> {
+    const { id, rooms } = publication.message;
+    const published = await this.#node.publisher.publish(this.#namespace, publication);
+    if (typeof published === "string") return { ...remembered(published), recipients: 0, duplicate: true };
+    const [recipients, ...offsets] = published;
+    // Its sender receives its own copy before the ack, as everywhere.
+    for (const [index, offset] of offsets.entries())
+      await this.#channel(rooms[index] as RoomName)?.delivered(positionOf(offset));
+    return { id, rooms, recipients, offsets: offsetsOf(rooms, offsets), duplicate: false };
+  }
+
+  async published(dedupKey: string): Promise<Remembered | undefined> {
+    const text = await this.#node.link.run<string | null>("remembered", idKey(this.#namespace, dedupKey));
+    return text === null ? undefined : remembered(text);
+  }
+
+  async enter(connection: Connection, entrances: readonly Entrance[]): Promise<void> {
+    const opened = await Promise.allSettled(
+      entrances.map(({ room }) => this.#node.channels.open(this.#namespace, room, this)),
+    );
+    const channels = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    try {
+      if (channels.length < opened.length) throw new ClientError("unavailable");
+      await this.#enter(connection, entrances, channels);
+    } finally {
+      for (const channel of channels) channel.pins--;
+    }
+  }
+
+  async #enter(
+    connection: Connection,
+    entrances: readonly Entrance[],
+    channels: readonly Channel[],
+  ): Promise<void> {
+    if (this.hub.get(connection.id) !== connection) throw new ClientError("closing");
+    const byRoom = new Map(entrances.map((entrance) => [entrance.room, entrance]));
+    const entering: Entering = { connection, entrances: byRoom };
+    this.#entering.set(connection.id, entering);
+    try {
+      const changes = await this.#register(connection, entrances);
+      await this.#taken(changes.map((change, index) => channels[index]?.changed(change)));
+    } catch (error) {
+      // Whether Redis has carried it out, or will before the deadline, is not known.
+      const rooms = [...byRoom.keys()];
+      setTimeout(() => this.#depart(connection, rooms, false), longestAnswerMs).unref();
+      throw error;
+    } finally {
+      if (this.#entering.get(connection.id) === entering) this.#entering.delete(connection.id);
+    }
+    if (this.hub.get(connection.id) !== connection) throw new ClientError("closing");
+  }
+
+  /** Registers a connection with its rooms in Redis. @returns the number of the change in each room */
+  #register(connection: Connection, entrances: readonly Move[], isTold = true): Promise<number[]> {
+    const { link } = this.#node;
+    const rooms = entrances.flatMap(({ room, announcement }) => [room, encoded(room, announcement)]);
+    const options = [this.nodeId, link.deadline, newEpoch(), isTold ? 1 : 0, this.#namespace];
+    return link.run("enter", ...options, connection.id, connection.userId, ...rooms);
+  }
+
+  /** Waits until changes have taken effect on this node. @throws {ClientError} `unavailable` */
+  async #taken(changes: readonly (Promise<void> | undefined)[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new ClientError("unavailable")), longestAnswerMs);
+    });
+    try {
+      await Promise.race([Promise.all(changes), timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  joined(room: RoomName, connectionId: string): Connection | undefined {
+    const { connection, entrances } = this.#entering.get(connectionId) ?? {};
+    const entrance = entrances?.get(room);
+    if (!connection || !entrance) return undefined;
+    entrances?.delete(room);
+    this.hub.join(connection, room);
+    entrance.entered();
+    return entrance.isForOthers ? connection : undefined;
+  }
+
+  left(room: RoomName, connectionId: string): void {
+    const connection = this.hub.get(connectionId);
+    if (connection?.rooms.includes(room)) this.hub.leave(connection, room);
+  }
+
+  async leave(connection: Connection, { room, announcement }: Move): Promise<void> {
+    const { link, graceMs } = this.#node;
+    const options = [
+      link.deadline,
+      this.nodeId,
+      0,
+      graceMs,
+      this.#namespace,
+      connection.id,
+      connection.userId,
+    ];
+    const [change = 0] = await link.run<number[]>("exit", ...options, 0, room, encoded(room, announcement));
+    // If the change does not arrive, the member has left nevertheless.
+    await this.#taken([this.#channel(room)?.changed(change)]).catch(() => {});
+    this.left(room, connection.id);
+  }
+
+  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void {
+    const entering = this.#entering.get(connection.id);
+    this.#entering.delete(connection.id);
+    const announcements = new Map(moves.map(({ room, announcement }) => [room, announcement]));
+    const pending = [...(entering?.entrances.keys() ?? [])];
+    this.#depart(connection, [...announcements.keys(), ...pending], isLost, announcements);
+  }
+
+  /** Removes memberships from Redis, and the connection itself if it has ended. */
+  #depart(
+    { id, userId }: Connection,
+    rooms: readonly RoomName[],
+    isLost: boolean,
+    announcements?: ReadonlyMap<RoomName, Message | undefined>,
+  ): void {
+    const departure = { namespace: this.#namespace, connection: id, userId, isLost };
+    const isMember = (room: RoomName) => this.hub.get(id)?.rooms.includes(room);
+    const departures: Departure[] = rooms
+      .filter((room) => !isMember(room))
+      .map((room) => ({ ...departure, room, json: encoded(room, announcements?.get(room)) }));
+    if (!this.hub.get(id)) departures.push({ ...departure, room: "", json: "" });
+    this.#node.departures.add(departures);
+  }
+
+  size(room: RoomName): number {
+    return this.#channel(room)?.members ?? 0;
+  }
+
+  head(room: RoomName): Position {
+    const position = this.#channel(room)?.position;
+    if (!position) throw new ClientError("closing");
+    return position;
+  }
+
+  async read(room: RoomName, start: Start, maxBytes: number): Promise<Page> {
+    const channel = this.#channel(room);
+    if (!channel) throw new ClientError("closing");
+    const kept = "after" in start && !channel.isStalled ? channel.after(start.after) : undefined;
+    if (kept) return pageOf(start, kept, channel.position as Position, maxBytes);
+    const [epoch, seq, isComplete, lastRead, texts] = await this.#read(room, start, maxBytes);
+    const entries = entriesOf(texts, lastRead);
+    const page = { entries, position: { epoch, seq: lastRead }, isComplete: isComplete === 1 };
+    if (channel.isStalled || channel.position?.epoch !== epoch) {
+      await channel.catchUp();
+      return { ...page, isLast: false };
+    }
+    // The live messages may be ahead of what was read: then what is between comes next.
+    return { ...page, isLast: lastRead === seq && channel.position.seq <= lastRead };
+  }
+
+  #read(room: RoomName, start: Start, maxBytes: number): Promise<ReadReply> {
+    const { link, historyAgeMs } = this.#node;
+    const [mode, epoch, seq] =
+      "last" in start
+        ? (["last", "", start.last] as const)
+        : (["after", start.after.epoch, start.after.seq] as const);
+    const args = [this.#namespace, room, mode, newEpoch(), epoch, seq, maxBytes, historyAgeMs, ""];
+    return this.#reads.get([room, mode, epoch, seq, maxBytes].join("\n"), () => link.run("read", ...args));
+  }
+
+  async missed(room: RoomName, position: Position | undefined, change: number): Promise<Missed> {
+    const { link, historyAgeMs } = this.#node;
+    const [mode, from] = position
+      ? (["after", position] as const)
+      : (["last", { epoch: "", seq: 0 }] as const);
+    const args = [this.#namespace, room, mode, newEpoch(), from.epoch, from.seq, catchUpBytes, historyAgeMs];
+    const reply = await link.run<ReadReply>("read", ...args, change);
+    const [epoch, seq, isComplete, lastRead, texts, members = 0, lastChange = 0, changes = []] = reply;
+    return {
+      head: { epoch, seq },
+      isComplete: isComplete === 1,
+      seq: lastRead,
+      entries: entriesOf(texts, lastRead),
+      members,
+      change: lastChange,
+      changes,
+    };
+  }
+
+  async history(
+    room: RoomName,
+    before: Position | undefined,
+    limit: number,
+    maxBytes: number,
+  ): Promise<HistoryPage> {
+    const { link, historyAgeMs } = this.#node;
+    const args = [this.#namespace, room, newEpoch(), before?.epoch ?? "", before?.seq ?? 0, limit, maxBytes];
+    type Reply = [epoch: string, seq: number, isMore: 0 | 1, texts: string[]];
+    const [epoch, seq, isMore, texts] = await link.run<Reply>("history", ...args, historyAgeMs);
+    const messages = texts.toReversed().map((json) => JSON.parse(json) as Message);
+    return { messages, more: isMore === 1, head: { epoch, seq } };
+  }
+
+  tell(message: Message & { to: UserId }): Promise<number> {
+    return this.#tell("user", message);
+  }
+
+  whisper(message: Message & { to: string }): Promise<number> {
+    return this.#tell("connection", message);
+  }
+
+  #tell(mode: "user" | "connection", message: Message & { to: string }): Promise<number> {
+    const { link } = this.#node;
+    const payload = [mode, this.#namespace, JSON.stringify(message)].join("\n");
+    return link.run("tell", link.deadline, mode, this.#namespace, message.to, payload);
+  }
+
+  async isConnected(id: string): Promise<boolean> {
+    // Other names are never ids of connections.
+    if (!/^[\w-]{20}$/.test(id)) return false;
+    if (this.hub.get(id)) return true;
+    return (await this.#node.link.run<number>("connected", this.#namespace, id)) === 1;
+  }
+
+  /** Registers the connections of this node anew, after Redis has lost its data. */
+  async restore(): Promise<void> {
+    for (const connection of this.hub.connections) {
+      const rooms = connection.rooms.map((room) => ({ room, announcement: undefined }));
+      await this.#register(connection, rooms, false);
+    }
+  }
+
+  #channel(room: RoomName): Channel | undefined {
+    return this.#node.channels.get(this.#namespace, room);
+  }
+}
+
+const encoded = (room: RoomName, message: Message | undefined): string =>
+  message ? encodeCopy(message, room, null) : "";
+
+/** @param lastSeq the number of the last one */
+const entriesOf = (texts: readonly string[], lastSeq: number): LogEntry[] =>
+  texts.map((json, index) => new LogEntry(lastSeq - texts.length + 1 + index, json));
+
+/** A page of messages that the channel has kept; it is the last one if all of them fit. */
+function pageOf(start: Start, kept: readonly LogEntry[], { epoch, seq }: Position, maxBytes: number): Page {
+  const entries: LogEntry[] = [];
+  let bytes = 0;
+  for (const entry of kept) {
+    if (entries.length > 0 && bytes >= maxBytes) break;
+    entries.push(entry);
+    bytes += entry.json.length;
+  }
+  const from = "after" in start ? start.after.seq : seq;
+  const isLast = entries.length === kept.length;
+  return {
+    entries,
+    position: { epoch, seq: isLast ? seq : (entries.at(-1)?.seq ?? from) },
+    isComplete: true,
+    isLast,
+  };
+}

@@ -1,0 +1,282 @@
+import type { Presence, RoomName } from "../protocol.ts";
+import type { Connection } from "../rooms/connection.ts";
+import { EncodedMessage } from "../rooms/envelope.ts";
+import type { Hub } from "../rooms/hub.ts";
+import { LogEntry } from "../rooms/log.ts";
+import { offsetOf, type Position, positionOf } from "../rooms/position.ts";
+import { type Change, changeOf, decodeChange } from "./events.ts";
+import { Waiters } from "./waiters.ts";
+
+/** The most messages that a channel keeps for members that replay, and the most characters of them. */
+const maxTail = 1_000;
+const maxTailChars = 1_000_000;
+
+/** The most characters of messages that wait until the channel has caught up. The log has what is dropped. */
+const maxQueuedChars = 4_000_000;
+
+/** What a channel has missed, as it is read from Redis. */
+export interface Missed {
+  /** The last logged message. */
+  head: Position;
+  /** Whether the entries follow without a hole. */
+  isComplete: boolean;
+  /** The number of the last entry. */
+  seq: number;
+  entries: LogEntry[];
+  members: number;
+  /** The number of the last change. */
+  change: number;
+  changes: string[];
+}
+
+/** The presence events of a room since the recording began. */
+export interface Recording {
+  readonly events: { change: number; presence: Presence }[];
+  stop(): void;
+}
+
+/** The node to which a channel belongs, for one namespace. */
+export interface ChannelOwner {
+  readonly hub: Hub;
+  readonly nodeId: string;
+  /** Makes a connection of this node a member. @returns the connection, if it is not to receive the announcement */
+  joined(room: RoomName, connection: string): Connection | undefined;
+  /** Removes a connection of this node from the members. */
+  left(room: RoomName, connection: string): void;
+  /** Reads what a channel has missed. @throws {ClientError} `unavailable` */
+  missed(room: RoomName, position: Position | undefined, change: number): Promise<Missed>;
+}
+
+/** Counts for the metrics, of all channels together. */
+export interface ChannelCounts {
+  received: number;
+  /** Received for rooms without a member on this node. */
+  discarded: number;
+  /** How often a channel has read what it had missed. */
+  repairs: number;
+}
+
+/**
+ * The events of one room in the order in which Redis published them, without a hole. What was missed is read from the
+ * log before anything newer is delivered.
+ */
+export class Channel {
+  readonly room: RoomName;
+  /** The number of members on all nodes. */
+  members = 0;
+  /** The last logged message that was delivered; undefined before the first event. */
+  position: Position | undefined;
+  /** The number of requests that need the channel although the room may have no members on this node. */
+  pins = 0;
+  /** When the room lost its last member on this node; undefined if it has members. */
+  idleSinceMs: number | undefined;
+  readonly #owner: ChannelOwner;
+  readonly #counts: ChannelCounts;
+  #change = 0;
+  /** What arrives while the channel catches up; undefined while it is live. */
+  #queue: string[] | undefined;
+  #queuedChars = 0;
+  #isReading = false;
+  /** The last messages, while a member replays. */
+  #tail: LogEntry[] = [];
+  #tailChars = 0;
+  #hasDropped = false;
+  readonly #recordings = new Set<Recording>();
+  readonly #seqWaiters = new Waiters();
+  readonly #changeWaiters = new Waiters();
+
+  constructor(room: RoomName, owner: ChannelOwner, counts: ChannelCounts) {
+    this.room = room;
+    this.#owner = owner;
+    this.#counts = counts;
+  }
+
+  /** Handles what was published on the channel. */
+  receive(payload: string): void {
+    this.#counts.received++;
+    if (this.#owner.hub.size(this.room) === 0) this.#counts.discarded++;
+    if (this.#queue) this.#enqueue(payload);
+    else this.#handle(payload);
+  }
+
+  /** Resolves when a message was delivered on this node, or if that must be waited for too long. */
+  delivered({ epoch, seq }: Position): Promise<void> | undefined {
+    const { position } = this;
+    if (this.#queue || position?.epoch !== epoch || position.seq >= seq) return undefined;
+    return this.#seqWaiters.until(seq);
+  }
+
+  /** Resolves when a change has taken effect on this node. */
+  changed(change: number): Promise<void> | undefined {
+    return change <= this.#change ? undefined : this.#changeWaiters.until(change);
+  }
+
+  /** From now on, what arrives waits until the channel has caught up. */
+  stall(): void {
+    this.#queue ??= [];
+    this.#seqWaiters.release();
+  }
+
+  /** Delivers what the channel has missed, then goes on. @throws {ClientError} `unavailable`; it may be called again */
+  async catchUp(): Promise<void> {
+    this.stall();
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#counts.repairs++;
+    try {
+      do while (await this.#read());
+      while (this.#drain());
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /** The messages after a position up to the last one that was delivered; undefined if the channel does not have them. */
+  after({ epoch, seq }: Position): readonly LogEntry[] | undefined {
+    const { position } = this;
+    if (position?.epoch !== epoch || seq > position.seq) return undefined;
+    const missing = position.seq - seq;
+    return missing > this.#tail.length ? undefined : this.#tail.slice(this.#tail.length - missing);
+  }
+
+  /** Records the presence events from now on. */
+  record(): Recording {
+    const recording: Recording = { events: [], stop: () => this.#recordings.delete(recording) };
+    this.#recordings.add(recording);
+    return recording;
+  }
+
+  /** Whether the channel must still catch up. */
+  get isStalled(): boolean {
+    return this.#queue !== undefined;
+  }
+
+  #enqueue(payload: string): void {
+    this.#queue?.push(payload);
+    this.#queuedChars += payload.length;
+    if (this.#queuedChars <= maxQueuedChars) return;
+    this.#queue = this.#queue?.filter((queued) => queued[0] !== "M" && queued[0] !== "T");
+    this.#queuedChars = 0;
+    this.#hasDropped = true;
+  }
+
+  #handle(payload: string): void {
+    switch (payload[0]) {
+      case "M":
+        this.#logged(payload);
+        break;
+      case "T":
+        this.#owner.hub.received(this.room, new EncodedMessage(payload.slice(1), true));
+        break;
+      default:
+        this.#numbered(payload);
+    }
+  }
+
+  #logged(payload: string): void {
+    const end = payload.indexOf("\n");
+    const { epoch, seq } = positionOf(payload.slice(1, end));
+    this.position ??= { epoch, seq: seq - 1 };
+    if (epoch !== this.position.epoch || seq > this.position.seq + 1) this.#repair(payload);
+    else if (seq === this.position.seq + 1) this.#deliver(new LogEntry(seq, payload.slice(end + 1)));
+  }
+
+  #numbered(payload: string): void {
+    const number = changeOf(payload);
+    if (number <= this.#change) return;
+    if (number > this.#change + 1 && this.#change > 0) this.#repair(payload);
+    else this.#apply(decodeChange(this.room, payload));
+  }
+
+  /** Something is missing before this. */
+  #repair(payload: string): void {
+    this.stall();
+    this.#enqueue(payload);
+    // If it fails, the node calls it again once Redis answers.
+    if (!this.#isReading) this.catchUp().catch(() => {});
+  }
+
+  #apply(change: Change): void {
+    const { hub, nodeId } = this.#owner;
+    this.#change = change.change;
+    if (change.kind === "P") {
+      hub.report(change.presence);
+      for (const { events } of this.#recordings) events.push(change);
+    } else {
+      this.members = change.members;
+      const isOwn = change.node === nodeId;
+      if (change.kind === "J") this.position ??= change.head;
+      if (isOwn && change.kind === "L") this.#owner.left(this.room, change.connection);
+      const except =
+        isOwn && change.kind === "J" ? this.#owner.joined(this.room, change.connection) : undefined;
+      if (change.json) hub.received(this.room, new EncodedMessage(change.json), except);
+    }
+    this.#changeWaiters.reached(change.change);
+  }
+
+  #deliver(entry: LogEntry): void {
+    const { hub } = this.#owner;
+    this.position = { epoch: (this.position as Position).epoch, seq: entry.seq };
+    hub.received(this.room, entry);
+    if (hub.isWithholding(this.room)) this.#keep(entry);
+    else if (this.#tail.length > 0) this.#forgetTail();
+    this.#seqWaiters.reached(entry.seq);
+  }
+
+  #keep(entry: LogEntry): void {
+    if (this.#tail.length === maxTail || this.#tailChars > maxTailChars) this.#forgetTail();
+    this.#tail.push(entry);
+    this.#tailChars += entry.json.length;
+  }
+
+  #forgetTail(): void {
+    this.#tail = [];
+    this.#tailChars = 0;
+  }
+
+  /** Reads and delivers a part of what is missing. @returns whether there is more */
+  async #read(): Promise<boolean> {
+    const missed = await this.#owner.missed(this.room, this.position, this.#change);
+    const { head, seq, entries, isComplete, changes, change, members } = missed;
+    const isGap = this.position !== undefined && !isComplete;
+    if (isGap) this.#restart(head.epoch, seq - entries.length);
+    for (const entry of entries) this.#deliver(entry);
+    this.position ??= { epoch: head.epoch, seq };
+    if (isGap) {
+      const verdict = { offset: offsetOf(this.position), status: "gap", missed: entries.length } as const;
+      this.#owner.hub.reportGap(this.room, verdict);
+    }
+    if (seq < head.seq) return true;
+    for (const payload of changes)
+      if (changeOf(payload) > this.#change) this.#apply(decodeChange(this.room, payload));
+    this.#change = change;
+    this.#changeWaiters.reached(change);
+    this.members = members;
+    return false;
+  }
+
+  /** The log has lost what comes next, or begins anew. */
+  #restart(epoch: string, seq: number): void {
+    this.position = { epoch, seq };
+    this.#forgetTail();
+    this.#seqWaiters.release();
+    this.#owner.hub.restart(this.room, seq);
+  }
+
+  /** Handles what has arrived meanwhile. @returns whether something is missing again */
+  #drain(): boolean {
+    const queue = this.#queue ?? [];
+    const hasDropped = this.#hasDropped;
+    this.#queue = undefined;
+    this.#queuedChars = 0;
+    this.#hasDropped = false;
+    for (const [index, payload] of queue.entries()) {
+      this.#handle(payload);
+      if (!this.isStalled) continue;
+      for (const later of queue.slice(index + 1)) this.#enqueue(later);
+      return true;
+    }
+    if (hasDropped) this.stall();
+    return hasDropped;
+  }
+}

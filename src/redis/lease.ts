@@ -1,0 +1,128 @@
+import { longestAnswerMs } from "./link.ts";
+import type { Node } from "./node.ts";
+
+/** How often a lease is renewed within its time, and the longest interval, in milliseconds. */
+const renewalsPerLease = 5;
+const longestIntervalMs = 1_000;
+
+/** Renewals without an answer after which the connections are opened again. */
+const maxUnanswered = 3;
+
+/** The options of a {@link Lease}. */
+export interface LeaseOptions {
+  node: Node;
+  /** How long a node counts as alive after it was last heard of, in milliseconds. */
+  nodeTimeoutMs: number;
+  /** Brings this node up to date after a connection was opened. `isKnown`: whether Redis still has its memberships. */
+  recover(isKnown: boolean): Promise<void>;
+  /** Ends all connections of this node, because the other nodes have removed its members. */
+  removed(): void;
+  /** Removes the members of another node whose lease is over. */
+  remove(nodeId: string): Promise<void>;
+  /** Called after each renewal. */
+  renewed(): void;
+}
+
+/**
+ * This node's lease. While it renews the lease, it counts as alive; when it does not, the other nodes remove its
+ * members. A node judges others only after it has been able to renew its own lease for a whole lease's time: if Redis
+ * stood still, all leases are over.
+ */
+export class Lease {
+  readonly #options: LeaseOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #renewal: Promise<void> | undefined;
+  #isRegistered = false;
+  #needsRecovery = true;
+  #healthySinceMs: number | undefined;
+  #unanswered = 0;
+  #isClosed = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    const { link } = options.node;
+    link.onLeaseLost = () => void this.renew();
+    for (const client of [link.commands, link.subscriber]) {
+      client.on("close", () => this.#lost());
+      client.on("ready", () => void this.renew());
+    }
+  }
+
+  get intervalMs(): number {
+    return Math.min(this.#options.nodeTimeoutMs / renewalsPerLease, longestIntervalMs);
+  }
+
+  /** Begins to renew the lease. Resolves after the first attempt. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.renew(), this.intervalMs).unref();
+    await this.renew();
+  }
+
+  /** Ends the lease. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isClosed = true;
+    const { link } = this.#options.node;
+    if (!link.problem) await link.run("retire", this.#options.node.id).catch(() => {});
+    link.hasLease = false;
+  }
+
+  /** Renews the lease. It never rejects. */
+  renew(): Promise<void> {
+    this.#renewal ??= this.#try().finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #try(): Promise<void> {
+    const { link } = this.#options.node;
+    if (this.#isClosed || !link.isConnected) return;
+    try {
+      await this.#renew();
+      this.#unanswered = 0;
+    } catch {
+      this.#lost();
+      if (++this.#unanswered >= maxUnanswered) link.reconnect();
+    }
+  }
+
+  #lost(): void {
+    this.#options.node.link.hasLease = false;
+    this.#healthySinceMs = undefined;
+    this.#needsRecovery = true;
+  }
+
+  async #renew(): Promise<void> {
+    const { node, nodeTimeoutMs, recover, removed, renewed } = this.#options;
+    const { link } = node;
+    const sentMs = performance.now();
+    const [[state, redisMs, ...others]] = await Promise.all([
+      link.runAnyway<[state: string, redisMs: number, ...others: string[]]>("renew", node.id, nodeTimeoutMs),
+      link.ping(),
+    ]);
+    const receivedMs = performance.now();
+    link.setClock(redisMs, sentMs, receivedMs);
+    if (state === "removed") {
+      this.#isRegistered = false;
+      node.rename();
+      removed();
+      return this.#renew();
+    }
+    const isKnown = state === "kept" || !this.#isRegistered;
+    link.hasLease = true;
+    this.#isRegistered = true;
+    if (this.#needsRecovery || !isKnown) await recover(isKnown);
+    this.#needsRecovery = false;
+    link.recovered();
+    renewed();
+    this.#healthySinceMs ??= sentMs;
+    if (receivedMs - sentMs > longestAnswerMs / 2) this.#healthySinceMs = receivedMs;
+    if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) await this.#removeMembersOf(others);
+  }
+
+  async #removeMembersOf(others: readonly string[]): Promise<void> {
+    const { node, remove } = this.#options;
+    for (const other of new Set(others)) if (other !== node.id) await remove(other);
+  }
+}

@@ -1,0 +1,97 @@
+import type { NamespaceName, RoomName } from "../protocol.ts";
+import type { Publication } from "../rooms/broker.ts";
+import type { Remembered } from "../rooms/dedup.ts";
+import { encodeCopy, encodeStart } from "../rooms/envelope.ts";
+import { newEpoch } from "../rooms/position.ts";
+import type { RedisLink } from "./link.ts";
+
+/** The most messages in one call of the script, so that it never blocks Redis for long. */
+const maxBatch = 200;
+
+/** How messages are logged. */
+export interface PublisherOptions {
+  historySize: number;
+  historyAgeMs: number;
+  dedupTimeMs: number;
+  nodeId: () => string;
+}
+
+/** What became of a message: what was remembered of an earlier one with the same id, or the recipients and offsets. */
+type Published = string | [recipients: number, ...offsets: string[]];
+
+interface Waiting {
+  readonly args: string[];
+  resolve(published: Published): void;
+  reject(error: unknown): void;
+}
+
+/** Logs and publishes messages. Those of one event loop turn take one call of the script. */
+export class Publisher {
+  /** The number of published messages. */
+  published = 0;
+  readonly #link: RedisLink;
+  readonly #options: PublisherOptions;
+  #waiting: Waiting[] = [];
+
+  constructor(link: RedisLink, options: PublisherOptions) {
+    this.#link = link;
+    this.#options = options;
+  }
+
+  /** @throws {ClientError} `unavailable` */
+  publish(namespace: NamespaceName, publication: Publication): Promise<Published> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+      this.#waiting.push({ args: argumentsOf(namespace, publication), resolve, reject });
+    });
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let at = 0; at < waiting.length; at += maxBatch) void this.#send(waiting.slice(at, at + maxBatch));
+  }
+
+  async #send(batch: readonly Waiting[]): Promise<void> {
+    const { historySize, historyAgeMs, dedupTimeMs, nodeId } = this.#options;
+    const options = [nodeId(), this.#link.deadline, historySize, historyAgeMs, newEpoch(), dedupTimeMs];
+    try {
+      const messages = batch.flatMap(({ args }) => args);
+      const replies = await this.#link.run<Published[]>("publish", ...options, ...messages);
+      this.published += batch.length;
+      for (const [index, { resolve }] of batch.entries()) resolve(replies[index] as Published);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}
+
+function argumentsOf(namespace: NamespaceName, publication: Publication): string[] {
+  const { message, isTransient, dedupKey } = publication;
+  const { id, rooms } = message;
+  const args = [
+    dedupKey === undefined ? "" : idKey(namespace, dedupKey),
+    dedupKey === undefined ? "" : [id, rooms.length, ...rooms].join("\n"),
+    isTransient ? "T" : "M",
+    namespace,
+    String(rooms.length),
+  ];
+  for (const room of rooms)
+    args.push(room, isTransient ? encodeCopy(message, room, null) : `${encodeStart(message, room)}"`);
+  return args;
+}
+
+/** Where the receipt of a message is remembered, below the prefix and `id:`. */
+export const idKey = (namespace: NamespaceName, dedupKey: string): string => `${namespace}\n${dedupKey}`;
+
+/** Decodes what was remembered, a line each: the message's id, the number of rooms, the rooms, and the offsets. */
+export function remembered(text: string): Remembered {
+  const [id = "", count, ...lines] = text.split("\n");
+  const rooms = lines.slice(0, Number(count));
+  return { id, rooms, offsets: offsetsOf(rooms, lines.slice(rooms.length)) };
+}
+
+/** The offsets by room; empty for a transient message. */
+export function offsetsOf(rooms: readonly RoomName[], offsets: readonly string[]): Record<RoomName, string> {
+  return Object.fromEntries(offsets.map((offset, index) => [rooms[index] as RoomName, offset]));
+}
