@@ -97,7 +97,10 @@ export const throughput = ({ seconds, deliveries, before, after }: Flood): Figur
   "deliveries per second": deliveries / seconds,
 });
 
-/** Sends one message at a time and measures how long it takes to reach each member. */
+/**
+ * Sends one message every `everyMs` and measures how long it takes to reach each member. The next message waits for
+ * the last delivery, for up to a second.
+ */
 export async function latency(
   members: BenchClient[],
   sender: BenchClient,
@@ -110,7 +113,8 @@ export async function latency(
   for (let n = 0; n < messages; n++) {
     sent = performance.now();
     sender.socket.write(chat);
-    await sleep(everyMs);
+    do await sleep(everyMs);
+    while (waits.length < (n + 1) * members.length && performance.now() - sent < 1_000);
   }
   for (const member of members) member.onEvent = undefined;
   waits.sort((a, b) => a - b);
