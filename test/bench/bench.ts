@@ -6,13 +6,20 @@ import { type Workload, workloads } from "./workloads.ts";
 /*
  * `npm run bench`: measures roomcast as it ships, stock Socket.IO with the same handlers, and raw
  * hand-batched ws, each in its own process, in turn, over loopback. The ratios compare runs made one after
- * the other.
+ * the other. `--only cluster` measures roomcast and stock Socket.IO with its Redis adapters, each on several
+ * nodes; it needs redis-server.
  */
 
 const { values: options } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    only: { type: "string", default: Object.keys(workloads).join() },
+    /** By default all workloads except `cluster`. */
+    only: {
+      type: "string",
+      default: Object.keys(workloads)
+        .filter((name) => name !== "cluster")
+        .join(),
+    },
     /** By default all servers of each workload. */
     servers: { type: "string" },
     rounds: { type: "string", default: "3" },

@@ -7,6 +7,8 @@ export interface Usage {
   cpuMs: number;
   heapBytes: number;
   rssBytes: number;
+  /** In a cluster: the bytes that Redis has sent to the idle node. */
+  idleNodeBytes?: number;
 }
 
 /** A server that runs, on one node or on several. */
@@ -23,13 +25,15 @@ const script = fileURLToPath(new URL("server.ts", import.meta.url));
  * Starts a server in its own process.
  *
  * @param nodeOptions further options of Node
+ * @param redis the URL of the Redis that it shares with other nodes
  */
 export async function startServer(
   name: string,
   workload: string,
   nodeOptions: string[],
+  redis?: string,
 ): Promise<MeasuredServer> {
-  const child = fork(script, [name, workload], {
+  const child = fork(script, [name, workload, ...(redis ? [redis] : [])], {
     execArgv: ["--import", "tsx", "--expose-gc", ...nodeOptions],
   });
   const exited = once(child, "exit");

@@ -1,9 +1,9 @@
 /*
- * One measured server in its own process: `server.ts NAME WORKLOAD`. It reports its port to the parent
+ * One measured server in its own process: `server.ts NAME WORKLOAD [REDIS_URL]`. It reports its port to the parent
  * process and, on request, the resources that it has used. Only the modules of this one server are loaded.
  */
 
-type Start = () => Promise<number>;
+type Start = (redis?: string) => Promise<number>;
 
 const plainStock = () => import("./servers/plain-stock.ts");
 const servers: Record<string, () => Promise<Start>> = {
@@ -11,8 +11,11 @@ const servers: Record<string, () => Promise<Start>> = {
   stock: async () => (await import("./servers/stock.ts")).stock,
   ws: async () => (await import("./servers/raw-ws.ts")).rawWs,
   "stock storm": async () => (await plainStock()).recovery,
+  "redis-adapter": async () => (await plainStock()).redisAdapter,
+  "sharded-adapter": async () => (await plainStock()).shardedAdapter,
+  "streams-adapter": async () => (await plainStock()).streamsAdapter,
 };
-const [, , server = "", workload = ""] = process.argv;
+const [, , server = "", workload = "", redis] = process.argv;
 const load = servers[`${server} ${workload}`] ?? servers[server];
 if (!load) throw new Error(`there is no server "${server}"`);
 
@@ -24,4 +27,4 @@ process.on("message", () => {
 });
 process.on("disconnect", () => process.exit());
 const start = await load();
-process.send?.({ port: await start() });
+process.send?.({ port: await start(redis) });

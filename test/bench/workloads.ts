@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { textFrame } from "../support/frames.ts";
 import { type BenchClient, connectMany } from "./client.ts";
+import { cluster, startCluster } from "./cluster.ts";
 import {
   busyRoom,
   disconnect,
@@ -128,4 +129,9 @@ export const workloads: Record<string, Workload> = {
   idle: single(idle),
   // The raw server keeps no log.
   storm: single(reconnectStorm, ["roomcast", "stock"]),
+  cluster: {
+    servers: ["roomcast", "redis-adapter", "sharded-adapter", "streams-adapter"],
+    start: startCluster,
+    run: cluster,
+  },
 };
