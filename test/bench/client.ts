@@ -11,10 +11,12 @@ export class BenchClient extends WebSocketClient {
   events = 0;
   onEvent: (() => void) | undefined;
   onAck: (() => void) | undefined;
+  readonly port: number;
   readonly #connected = new Deferred();
 
   constructor(port: number, query: string) {
     super(`http://127.0.0.1:${port}`, { query: [query], keptBytes: 2 });
+    this.port = port;
   }
 
   /** Resolves when it is connected to the namespace `/`. */
@@ -36,11 +38,14 @@ export class BenchClient extends WebSocketClient {
   }
 }
 
-/** Connects clients, `atOnce` at a time; resolves when all of them have joined the namespace. */
-export async function connectMany(port: number, queries: string[], atOnce = 50): Promise<BenchClient[]> {
+/** Connects clients in turn to these ports, 50 at a time; resolves when all have joined the namespace. */
+export async function connectMany(ports: readonly number[], queries: string[]): Promise<BenchClient[]> {
+  const atOnce = 50;
   const clients: BenchClient[] = [];
-  for (let at = 0; at < queries.length; at += atOnce) {
-    const some = queries.slice(at, at + atOnce).map((query) => new BenchClient(port, query));
+  while (clients.length < queries.length) {
+    const some = queries
+      .slice(clients.length, clients.length + atOnce)
+      .map((query, n) => new BenchClient(ports[(clients.length + n) % ports.length] as number, query));
     await Promise.all(some.map((client) => client.connected()));
     clients.push(...some);
   }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Deferred } from "../support/deferred.ts";
 import { WebSocketClient } from "../support/websocket-client.ts";
-import type { Figures, Measured } from "./workloads.ts";
+import type { Figures } from "./load.ts";
+import type { MeasuredServer } from "./measured-server.ts";
 
 const members = 1_000;
 const missed = 50;
@@ -74,7 +75,7 @@ async function say(sender: StormClient, listeners: StormClient[], messages: numb
 }
 
 /** 1,000 members of one room lose their connections at once, miss 50 messages, and reconnect. */
-export async function reconnectStorm({ port, usage }: Measured): Promise<Figures> {
+export async function reconnectStorm({ ports: [port], usage }: MeasuredServer): Promise<Figures> {
   const [sender] = (await connect(port, [undefined])) as [StormClient];
   const clients = await connect(port, Array<undefined>(members).fill(undefined));
   await say(sender, [sender, ...clients], 1);
