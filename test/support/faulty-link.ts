@@ -48,10 +48,8 @@ export class FaultyLink {
     return (this.#listener.address() as AddressInfo).port;
   }
 
-  /** The port of the server that new connections go to. */
+  /** The port of the server that the newest connection went to, or that the next one will go to after a move. */
   get target(): number {
-    const ports = this.#ports();
-    if (!ports.includes(this.#port)) this.#port = ports[0] as number;
     return this.#port;
   }
 
@@ -96,7 +94,9 @@ export class FaultyLink {
   }
 
   #forward(client: Socket): void {
-    const server = connect({ port: this.target, host: "127.0.0.1", noDelay: true });
+    const ports = this.#ports();
+    if (!ports.includes(this.#port)) this.#port = ports[0] as number;
+    const server = connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
     const pair = { client: client.setNoDelay(), server };
     this.#pairs.add(pair);
     this.#pipe(client, server, "to server");

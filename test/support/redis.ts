@@ -47,6 +47,10 @@ export class RedisServer {
       output += data;
     });
     this.#process = child;
+    // A process that fails on an error runs no hooks of tests.
+    const kill = () => child.kill("SIGKILL");
+    process.on("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
     const exited = once(child, "close").then(([code]) => {
       throw new Error(`redis-server exited with ${code}:\n${output}`);
     });
