@@ -6,6 +6,7 @@ import { readOptions } from "../../src/config/read.ts";
 import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
 import { cores } from "./in-process.ts";
 import { buildOnStock } from "./stock.ts";
+import { isTwoNodes, pair, sharedRedis } from "./two-nodes.ts";
 
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
@@ -42,7 +43,8 @@ const logger = (logs: Record<string, unknown>[]) => ({
 });
 
 /**
- * Starts a server for one test, which is closed when the test ends.
+ * Starts a server for one test, which is closed when the test ends. With `CLUSTER=1` there are two nodes; the result is
+ * about the first one, except for the log lines.
  *
  * @param port a free port by default
  * @param prepare extends the app before it listens
@@ -53,10 +55,17 @@ export async function startServer(
   { port = 0, prepare = (_app: FastifyInstance) => {} } = {},
 ): Promise<RunningServer> {
   const logs: Record<string, unknown>[] = [];
-  const app = await (stockEngine ? buildOnStock(options) : buildServer(options, logger(logs)));
-  t.after(() => app.close());
-  prepare(app);
-  const url = await app.listen({ port, host: "127.0.0.1" });
-  cores.set(url, coreOf(app));
-  return { url, port: (app.server.address() as AddressInfo).port, app, logs };
+  const start = async (port: number, options: TestOptions): Promise<RunningServer> => {
+    const app = await (stockEngine ? buildOnStock(options) : buildServer(options, logger(logs)));
+    t.after(() => app.close());
+    prepare(app);
+    const url = await app.listen({ port, host: "127.0.0.1" });
+    cores.set(url, coreOf(app));
+    return { url, port: (app.server.address() as AddressInfo).port, app, logs };
+  };
+  if (!isTwoNodes) return start(port, options);
+  const shared = { ...options, ...(await sharedRedis()) };
+  const first = await start(port, shared);
+  pair(first.url, (await start(0, shared)).url);
+  return first;
 }
