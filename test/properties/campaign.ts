@@ -1,6 +1,7 @@
 import { Finding } from "../fuzz/target.ts";
 import type { Entry } from "./history.ts";
 import { Run } from "./run.ts";
+import type { ClusterOptions } from "./servers.ts";
 
 /** How many seeds are carried out at the same time. */
 const runsAtOnce = 8;
@@ -43,8 +44,13 @@ export interface Found {
 /** Carries out one seed after the other, several at a time, until one breaks a guarantee. */
 export class Campaign {
   readonly tally = new Tally();
+  readonly #cluster: ClusterOptions;
   readonly #runs = new Set<Run>();
   #found: Found | undefined;
+
+  constructor(cluster: ClusterOptions = { nodes: 1, redis: undefined }) {
+    this.#cluster = cluster;
+  }
 
   /** @returns the first finding, if there is one */
   async run(seeds: Iterator<number, unknown>, until = Number.POSITIVE_INFINITY): Promise<Found | undefined> {
@@ -56,7 +62,7 @@ export class Campaign {
     while (!this.#found && Date.now() < until) {
       const { value: seed, done } = seeds.next();
       if (done) return;
-      await this.#carryOut(new Run(seed as number), seed as number);
+      await this.#carryOut(new Run(seed as number, this.#cluster), seed as number);
     }
   }
 

@@ -8,8 +8,10 @@ export interface ModelOptions {
   historySize: number;
   historyAgeMs: number;
   historyMemoryMaxBytes: number;
-  /** How often all logs were lost. */
+  /** How often all connections were ended. */
   restarts: number;
+  /** How often all logs were lost. */
+  lostLogs: number;
 }
 
 type Known = Partial<LoggedMessage> & Pick<LoggedMessage, "id" | "token">;
@@ -80,7 +82,7 @@ export class LogModel {
   }
 
   #checkRoom(room: RoomName, epochs: ReadonlyMap<string, Known[]>): void {
-    if (epochs.size > 1 + this.#options.restarts && !this.#isMemoryExceeded)
+    if (epochs.size > 1 + this.#options.lostLogs && !this.#isMemoryExceeded)
       throw new Finding(`${room} has the epochs ${[...epochs.keys()].join(", ")} although no log was lost`);
     for (const [epoch, log] of epochs) {
       const offsets = new Map<string, string>();

@@ -1,4 +1,4 @@
-import type { Message, NamespaceName, Sync } from "../../src/protocol.ts";
+import type { Message, NamespaceName, Presence, Sync } from "../../src/protocol.ts";
 
 /** How a client connects: as a stock client, or as the hand-driven one. */
 export const ways = ["websocket", "polling", "upgrade", "raw websocket", "raw polling"] as const;
@@ -14,6 +14,8 @@ export interface PeerListener {
   refused(reason: string): void;
   received(message: Message): void;
   synced(sync: Sync): void;
+  /** A user came to a watched room, or left it. */
+  presenceChanged?(presence: Presence): void;
 }
 
 /** A client that connects again whenever it loses its connection. */

@@ -6,6 +6,7 @@ import { Hub } from "../../src/rooms/hub.ts";
 import { LogEntry, type Page } from "../../src/rooms/log.ts";
 import { MemoryBroker } from "../../src/rooms/memory-broker.ts";
 import { offsetOf, positionOf } from "../../src/rooms/position.ts";
+import { skipWithout } from "../support/programs.ts";
 import { runTool } from "../support/tool.ts";
 import { Campaign, seedsFrom } from "./campaign.ts";
 import { plan } from "./plan.ts";
@@ -16,6 +17,13 @@ const properties = (...args: string[]) => runTool(command, args);
 
 test("for twenty seconds, members miss nothing or are told so", async () => {
   const { code, output } = await properties("--seconds", "20");
+  assert.equal(code, 0, output);
+});
+
+test("for twenty seconds, members spread over two nodes on Redis miss nothing or are told so", {
+  skip: skipWithout("redis"),
+}, async () => {
+  const { code, output } = await properties("--seconds", "20", "--nodes", "2", "--redis");
   assert.equal(code, 0, output);
 });
 
@@ -30,6 +38,8 @@ test("reports invalid arguments in one sentence", async () => {
     ["--seeds", "none"],
     ["--seconds", "1", "--seeds", "1"],
     ["--seed"],
+    ["--nodes", "2"],
+    ["--redis", "--nodes", "0"],
     ["60"],
   ];
   for (const args of wrong) {

@@ -2,13 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Finding } from "../fuzz/target.ts";
 import { Deferred } from "../support/deferred.ts";
 import { FaultyLink } from "../support/faulty-link.ts";
+import { Random } from "../support/random.ts";
 import { check } from "./checks.ts";
 import type { History } from "./history.ts";
 import { Member } from "./member.ts";
 import type { PeerListener } from "./peer.ts";
 import { type MemberPlan, type Plan, plan } from "./plan.ts";
 import { RawPeer } from "./raw-peer.ts";
-import { Servers } from "./servers.ts";
+import { type ClusterOptions, Servers } from "./servers.ts";
 import { StockPeer } from "./stock-peer.ts";
 
 const longestRunMs = 60_000;
@@ -22,9 +23,9 @@ export class Run {
   readonly #journal: string[] = [];
   #members: Member[] = [];
 
-  constructor(seed: number) {
+  constructor(seed: number, cluster: ClusterOptions) {
     this.#plan = plan(seed);
-    this.#servers = new Servers(this.#plan.options);
+    this.#servers = new Servers(this.#plan.options, cluster);
   }
 
   get histories(): readonly History[] {
@@ -44,7 +45,8 @@ export class Run {
     try {
       await this.#servers.start();
       await Promise.race([this.#act(), this.#failed.promise, this.#late(over.signal)]);
-      check(this.#members, { ...this.#plan.options, restarts: this.#servers.restarts });
+      const { restarts, lostLogs } = this.#servers;
+      check(this.#members, { ...this.#plan.options, restarts, lostLogs });
     } finally {
       over.abort();
       for (const member of this.#members) member.close();
@@ -69,13 +71,14 @@ export class Run {
   }
 
   async #open(plans: readonly MemberPlan[]): Promise<Member[]> {
-    const opened = await Promise.all(plans.map((member) => this.#openMember(member)));
+    const opened = await Promise.all(plans.map((member, n) => this.#openMember(member, n)));
     this.#members = [...this.#members, ...opened];
     return opened;
   }
 
-  async #openMember(member: MemberPlan): Promise<Member> {
+  async #openMember(member: MemberPlan, index: number): Promise<Member> {
     const link = await FaultyLink.open(() => this.#servers.ports);
+    link.move(Random.of(this.#plan.seed, index));
     const { way, reconnectionDelayMs } = member;
     const options = { way, reconnectionDelayMs, url: link.url, namespace: this.#plan.namespace };
     return new Member({

@@ -43,8 +43,9 @@ export class Stay {
       this.#fail(`${about} after the live message ${offsetOf(live[0] as Position)}`);
     this.#checkRun(live, this.#position);
     const last = replayed.at(-1) ?? live.at(-1) ?? this.#position;
-    // The last messages may have expired during a replay, which is a gap.
-    const isBehind = last && (status === "gap" ? last.seq > head.seq : !isSame(last, head));
+    // The last messages may have expired during a replay, or all of them were lost, which is a gap.
+    const isAhead = last && last.epoch === head.epoch && last.seq > head.seq;
+    const isBehind = last && (status === "gap" ? isAhead : !isSame(last, head));
     if (isBehind) this.#fail(`${about}, but the last message was ${offsetOf(last)}`);
     if (asked.since !== undefined)
       this.#checkSince(positionOf(asked.since), status, replayed, head, at, about);

@@ -36,6 +36,7 @@ export class StockPeer implements Peer {
     });
     this.#socket.on("res", (message) => isConnected && listener.received(message));
     this.#socket.on("sync", (sync) => isConnected && listener.synced(sync));
+    this.#socket.on("presence", (presence) => isConnected && listener.presenceChanged?.(presence));
   }
 
   request(event: string, args: unknown[], replied: (reply: unknown) => void): void {

@@ -2,6 +2,7 @@ import type { TestContext } from "node:test";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import type { ChatEvents, Message, ServerEvents } from "../../src/protocol.ts";
 import { InProcessClient } from "./in-process.ts";
+import { delivered, nodeOf } from "./two-nodes.ts";
 
 export type Client = Socket<ServerEvents, ChatEvents>;
 export type ClientOptions = Partial<ManagerOptions & SocketOptions>;
@@ -18,9 +19,10 @@ function isInProcess(): boolean {
 
 /** Creates a client on its own connection, which is not yet open and is closed when the test ends. */
 export function client(t: TestContext, url: string, options: ClientOptions = {}): Client {
+  const node = nodeOf(url);
   const socket: Client = isInProcess()
-    ? (new InProcessClient(url, options as object) as never)
-    : io(url, { forceNew: true, transports: ["websocket"], ...options });
+    ? (new InProcessClient(node, options as object) as never)
+    : io(node, { forceNew: true, transports: ["websocket"], ...options });
   t.after(() => socket.disconnect());
   return socket;
 }
@@ -82,6 +84,7 @@ export class Member {
 
   /** Resolves when everything the server has sent so far has arrived, which an ordered round trip ensures. */
   async settled(): Promise<void> {
+    await delivered();
     await this.ask("notice", "settled");
   }
 }

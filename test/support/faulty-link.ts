@@ -13,8 +13,8 @@ interface Pair {
 }
 
 /**
- * A TCP proxy in front of the server for one client, of any transport. It can cut all connections of the client, even
- * in the middle of a frame or a response, and stop reading what the server sends.
+ * A TCP proxy between a server and one of its clients. It can cut all connections of the client, even in the middle of
+ * a frame or a response, stop reading what one side sends, and delay everything.
  */
 export class FaultyLink {
   /** The ports of the servers. */
@@ -23,7 +23,9 @@ export class FaultyLink {
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
   #cut: { direction: Direction; bytes: number } | undefined;
-  #isStalled = false;
+  #stalled: readonly Direction[] = [];
+  /** How long bytes take in each direction, in milliseconds. */
+  delayMs = 0;
 
   private constructor(ports: () => readonly number[]) {
     this.#ports = ports;
@@ -38,7 +40,17 @@ export class FaultyLink {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#listener.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The port that the link listens on. */
+  get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
+  /** The port of the server that the newest connection went to, or that the next one will go to after a move. */
+  get target(): number {
+    return this.#port;
   }
 
   /** Forwards new connections to any of the servers. All connections of a session must go to the same one. */
@@ -60,15 +72,15 @@ export class FaultyLink {
     this.#cut = { direction, bytes };
   }
 
-  /** Stops reading what the server sends, on new connections too, until {@link calm}. */
-  stall(): void {
-    this.#isStalled = true;
-    for (const { server } of this.#pairs) server.pause();
+  /** Stops reading what passes in these directions, on new connections too, until {@link calm}. */
+  stall(directions: readonly Direction[] = ["to client"]): void {
+    this.#stalled = directions;
+    for (const pair of this.#pairs) this.#pause(pair);
   }
 
   /** Reads again, and cuts no more. */
   calm(): void {
-    this.#isStalled = false;
+    this.#stalled = [];
     this.#cut = undefined;
     for (const { client, server } of this.#pairs) {
       client.resume();
@@ -89,15 +101,25 @@ export class FaultyLink {
     this.#pairs.add(pair);
     this.#pipe(client, server, "to server");
     this.#pipe(server, client, "to client");
-    if (this.#isStalled) server.pause();
+    this.#pause(pair);
     server.once("close", () => this.#pairs.delete(pair));
   }
 
+  #pause({ client, server }: Pair): void {
+    if (this.#stalled.includes("to client")) server.pause();
+    if (this.#stalled.includes("to server")) client.pause();
+  }
+
   #pipe(from: Socket, to: Socket, direction: Direction): void {
-    from.on("data", (chunk) => this.#pass(chunk, from, to, direction));
+    from.on("data", (chunk) => this.#delayed(() => this.#pass(chunk, from, to, direction)));
     from.on("error", () => {});
-    from.on("close", () => to.destroySoon());
-    to.on("drain", () => this.#isStalled || from.resume());
+    from.on("close", () => this.#delayed(() => to.destroySoon()));
+    to.on("drain", () => this.#stalled.includes(direction) || from.resume());
+  }
+
+  #delayed(action: () => void): void {
+    if (this.delayMs > 0) setTimeout(action, this.delayMs);
+    else action();
   }
 
   #pass(chunk: Buffer, from: Socket, to: Socket, direction: Direction): void {

@@ -51,6 +51,11 @@ const programs = {
     probe: ["/usr/bin/prometheus", "--version"],
     packages: "prometheus",
   },
+  redis: {
+    suites: "several nodes on Redis",
+    probe: ["redis-server", "--version"],
+    packages: "redis-server",
+  },
 } satisfies Record<string, Program>;
 
 /**

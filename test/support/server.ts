@@ -6,6 +6,7 @@ import { readOptions } from "../../src/config/read.ts";
 import { coreOf, type RoomcastOptions } from "../../src/roomcast.ts";
 import { cores } from "./in-process.ts";
 import { buildOnStock } from "./stock.ts";
+import { isTwoNodes, pair, sharedRedis } from "./two-nodes.ts";
 
 export interface RunningServer {
   /** `http://127.0.0.1:<port>` */
@@ -19,8 +20,17 @@ export interface RunningServer {
 /** `ENGINE=stock` runs a suite on Socket.IO's own engine, which must behave like roomcast's. */
 const stockEngine = process.env.ENGINE === "stock";
 
+/** The settings of a node on Redis. */
+interface RedisOptions {
+  redis?: string;
+  redisPrefix?: string;
+  nodeTimeoutMs?: number;
+}
+
 /** The plugin's options, with defaults for those left out, and settings that only the command has. */
-export type TestOptions = RoomcastOptions & Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
+export type TestOptions = RoomcastOptions &
+  RedisOptions &
+  Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
 
 /** Builds the whole server as the command does. */
 export const buildServer = (
@@ -33,7 +43,8 @@ const logger = (logs: Record<string, unknown>[]) => ({
 });
 
 /**
- * Starts a server for one test, which is closed when the test ends.
+ * Starts a server for one test, which is closed when the test ends. With `CLUSTER=1` there are two nodes; the result is
+ * about the first one, except for the log lines.
  *
  * @param port a free port by default
  * @param prepare extends the app before it listens
@@ -44,10 +55,17 @@ export async function startServer(
   { port = 0, prepare = (_app: FastifyInstance) => {} } = {},
 ): Promise<RunningServer> {
   const logs: Record<string, unknown>[] = [];
-  const app = await (stockEngine ? buildOnStock(options) : buildServer(options, logger(logs)));
-  t.after(() => app.close());
-  prepare(app);
-  const url = await app.listen({ port, host: "127.0.0.1" });
-  cores.set(url, coreOf(app));
-  return { url, port: (app.server.address() as AddressInfo).port, app, logs };
+  const start = async (port: number, options: TestOptions): Promise<RunningServer> => {
+    const app = await (stockEngine ? buildOnStock(options) : buildServer(options, logger(logs)));
+    t.after(() => app.close());
+    prepare(app);
+    const url = await app.listen({ port, host: "127.0.0.1" });
+    cores.set(url, coreOf(app));
+    return { url, port: (app.server.address() as AddressInfo).port, app, logs };
+  };
+  if (!isTwoNodes) return start(port, options);
+  const shared = { ...options, ...(await sharedRedis()) };
+  const first = await start(port, shared);
+  pair(first.url, (await start(0, shared)).url);
+  return first;
 }
