@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import type { Core } from "../src/core.ts";
 import type { Presence } from "../src/protocol.ts";
-import type { MemoryPresence } from "../src/rooms/memory-presence.ts";
 import type { Rooms } from "../src/rooms/rooms.ts";
 import { connect, enter, next } from "./support/client.ts";
 import { generations } from "./support/generations.ts";
@@ -52,8 +51,13 @@ describe("who", () => {
   test("lists 1,000 users at most and counts all", async (t) => {
     const { url } = await startServer(t, { maxConnectionsPerAddress: 2_000 });
     const ann = await enter(t, url, "ann", "lobby");
-    const presence = coreRooms(url).presence as MemoryPresence;
-    for (let n = 0; n < 1_005; n++) presence.entered("lobby", { userId: `u${n}` } as never);
+    const rooms = coreRooms(url);
+    const entrance = { room: "lobby", announcement: undefined, isForOthers: true, entered() {} };
+    for (let n = 0; n < 1_005; n++) {
+      const member = { id: `${n}`, userId: `u${n}`, rooms: [], gateway: { deliver() {} } } as never;
+      rooms.hub.add(member);
+      await rooms.enter(member, [entrance]);
+    }
     const { users, total } = await ann.ask("who", "lobby");
     assert.deepEqual([users.length, total], [1_000, 1_006]);
   });

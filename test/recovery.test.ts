@@ -13,11 +13,16 @@ import { cores } from "./support/in-process.ts";
 import { scrape } from "./support/metrics.ts";
 import { epochOf, logged, numbered, refusal, resume, say, seqOf } from "./support/recovery.ts";
 import { startServer } from "./support/server.ts";
+import { nodesOf } from "./support/two-nodes.ts";
 import { until } from "./support/until.ts";
 import { WebSocketClient } from "./support/websocket-client.ts";
 
 /** The namespace `/`. */
-const rootOf = (url: string) => (cores.get(url) as Core).dispatchers[0]?.namespace as Namespace;
+/** The root namespace of a server; on the node of that user if it has several. */
+const rootOf = (url: string, userId: string) =>
+  nodesOf(url)
+    .map((node) => (cores.get(node) as Core).dispatchers[0]?.namespace as Namespace)
+    .find(({ rooms }) => rooms.hub.ofUser(userId).length > 0) as Namespace;
 
 const malformedOffsets = ["", "k3f9", "k3f9:", ":1", "k3f9:-1", "k3f9:1.5", "k3f9:01", "a b:1", 7, {}, []];
 
@@ -400,7 +405,7 @@ describe("a replay", () => {
     const verdicts: string[] = [];
     bob.socket.on("sync", ({ room }) => verdicts.push(room));
     await ann.hears("<= bob join den");
-    const { rooms } = rootOf(url);
+    const { rooms } = rootOf(url, "bob");
     await say(ann, "den", "three");
     await rooms.leave(rooms.hub.ofUser("bob")[0] as Connection, { room: "lobby", announcement: undefined });
     await bob.hears("<= three");

@@ -214,9 +214,9 @@ for at = 6, #ARGV, 6 do
     local member = redis.call('HGET', key .. ':members', connection)
     if member then
       redis.call('HDEL', key .. ':members', connection)
-      remove_user(key, ns, room, member, is_lost)
       local members = redis.call('HLEN', key .. ':members')
       change = announce(key, 'L', members .. ' ' .. node .. ' ' .. connection .. '\\n' .. ARGV[at + 5])
+      remove_user(key, ns, room, member, is_lost)
     end
   end
   changes[#changes + 1] = change
@@ -289,7 +289,7 @@ if from_epoch ~= '' and from_epoch ~= epoch then return { epoch, seq, 0, entries
 trim(log, tonumber(ARGV[9]))
 local before = seq + 1
 if from_epoch ~= '' then before = math.min(before, tonumber(ARGV[6])) end
-while is_more == 0 do
+while is_more == 0 and before > 0 do
   local page = redis.call('XREVRANGE', log, '(' .. before .. '-0', '-', 'COUNT', 64)
   if #page == 0 then break end
   for _, entry in ipairs(page) do

@@ -20,17 +20,8 @@ export interface RunningServer {
 /** `ENGINE=stock` runs a suite on Socket.IO's own engine, which must behave like roomcast's. */
 const stockEngine = process.env.ENGINE === "stock";
 
-/** The settings of a node on Redis. */
-interface RedisOptions {
-  redis?: string;
-  redisPrefix?: string;
-  nodeTimeoutMs?: number;
-}
-
 /** The plugin's options, with defaults for those left out, and settings that only the command has. */
-export type TestOptions = RoomcastOptions &
-  RedisOptions &
-  Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
+export type TestOptions = RoomcastOptions & Pick<ServerSettings, "operationsPort" | "tlsCert" | "tlsKey">;
 
 /** Builds the whole server as the command does. */
 export const buildServer = (

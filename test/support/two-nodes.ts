@@ -23,6 +23,12 @@ export function pair(first: string, second: string): void {
   pairs.set(first, { second, clients: 0 });
 }
 
+/** The URLs of the nodes of a server. */
+export function nodesOf(url: string): string[] {
+  const known = pairs.get(url);
+  return known ? [url, known.second] : [url];
+}
+
 /** The URL to which the next client of a server connects. */
 export function nodeOf(url: string): string {
   const { origin } = new URL(url);
