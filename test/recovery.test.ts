@@ -325,10 +325,11 @@ describe("a replay", () => {
       const bob = new Member(client(t, url, options));
       const order: unknown[] = [];
       bob.socket.on("res", ({ offset }) => offset && order.push(seqOf(offset)));
-      const synced = next(bob.socket, "sync").then(([sync]) => order.push(sync.status) && sync);
+      bob.socket.on("sync", ({ status }) => order.push(status));
+      const synced = next(bob.socket, "sync");
       await ann.hears("<= bob join lobby");
       await say(ann, "lobby", ...numbered(50));
-      const { missed, offset } = await synced;
+      const [{ missed, offset }] = await synced;
       await say(ann, "lobby", "the end");
       await bob.hears("<= the end");
       assert.equal(missed, seqOf(offset) - 1);

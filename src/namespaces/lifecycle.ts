@@ -172,8 +172,8 @@ export function leave(rooms: Rooms, member: Member, room: RoomName): void | Prom
 }
 
 /** Removes a member that sent `bye` from its rooms, and announces that in each. */
-export function depart(rooms: Rooms, member: Member): void {
-  remove(rooms, member, "bye", false, { type: "bye", text: `<= ${member.userId} leaved` });
+export function depart(rooms: Rooms, member: Member): void | Promise<void> {
+  return remove(rooms, member, "bye", false, { type: "bye", text: `<= ${member.userId} leaved` });
 }
 
 /** Removes a member whose connection ended, and announces that in its rooms unless `silently` is set. */
@@ -182,9 +182,9 @@ export function disconnect(
   member: Member,
   reason: string,
   { silently }: { silently: boolean },
-): void {
+): void | Promise<void> {
   const end = silently ? undefined : ({ type: "disconnected", text: "disconnected!" } as const);
-  remove(rooms, member, reason, mayComeBack(reason), end);
+  return remove(rooms, member, reason, mayComeBack(reason), end);
 }
 
 /** Whether a connection that ended for this reason was lost: its client did not end it, and may reconnect. */
@@ -198,11 +198,11 @@ function remove(
   reason: string,
   isLost: boolean,
   end: Pick<Draft, "type" | "text"> | undefined,
-): void {
+): void | Promise<void> {
   member.closing ??= reason;
   clearTimeout(member.expiry);
   const message = end && rooms.compose(member, { ...end, rooms: noRooms });
-  rooms.remove(member, isLost, (room) => message && { ...message, rooms: [room] });
+  return rooms.remove(member, isLost, (room) => message && { ...message, rooms: [room] });
 }
 
 /**

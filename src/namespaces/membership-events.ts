@@ -32,10 +32,11 @@ export const membershipEvents = ({ rooms, authenticator }: Setup) => {
     bye: on((member) => {
       const { context } = member;
       member.send("bye", context);
-      depart(rooms, member);
-      // The ack is sent after this returns. Closing the connection now would lose it.
-      setImmediate(() => member.close("bye"));
-      return context?.text ?? "";
+      return after(depart(rooms, member), () => {
+        // The ack is sent after this returns. Closing the connection now would lose it.
+        setImmediate(() => member.close("bye"));
+        return context?.text ?? "";
+      });
     }),
 
     auth: on(Token, (member, token) => {

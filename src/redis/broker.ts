@@ -99,7 +99,7 @@ export class RedisBroker implements Broker, ChannelOwner {
     } catch (error) {
       // Whether Redis has carried it out, or will before the deadline, is not known.
       const rooms = [...byRoom.keys()];
-      setTimeout(() => this.#depart(connection, rooms, false), longestAnswerMs).unref();
+      setTimeout(() => void this.#depart(connection, rooms, false), longestAnswerMs).unref();
       throw error;
     } finally {
       if (this.#entering.get(connection.id) === entering) this.#entering.delete(connection.id);
@@ -160,12 +160,12 @@ export class RedisBroker implements Broker, ChannelOwner {
     this.left(room, connection.id);
   }
 
-  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void {
+  remove(connection: Connection, moves: readonly Move[], isLost: boolean): Promise<void> {
     const entering = this.#entering.get(connection.id);
     this.#entering.delete(connection.id);
     const announcements = new Map(moves.map(({ room, announcement }) => [room, announcement]));
     const pending = [...(entering?.entrances.keys() ?? [])];
-    this.#depart(connection, [...announcements.keys(), ...pending], isLost, announcements);
+    return this.#depart(connection, [...announcements.keys(), ...pending], isLost, announcements);
   }
 
   /** Removes memberships from Redis, and the connection itself if it has ended. */
@@ -174,14 +174,14 @@ export class RedisBroker implements Broker, ChannelOwner {
     rooms: readonly RoomName[],
     isLost: boolean,
     announcements?: ReadonlyMap<RoomName, Message | undefined>,
-  ): void {
+  ): Promise<void> {
     const departure = { namespace: this.#namespace, connection: id, userId, isLost };
     const isMember = (room: RoomName) => this.hub.get(id)?.rooms.includes(room);
     const departures: Departure[] = rooms
       .filter((room) => !isMember(room))
       .map((room) => ({ ...departure, room, json: encoded(room, announcements?.get(room)) }));
     if (!this.hub.get(id)) departures.push({ ...departure, room: "", json: "" });
-    this.#node.departures.add(departures);
+    return this.#node.departures.add(departures);
   }
 
   size(room: RoomName): number {

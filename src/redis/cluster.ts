@@ -29,7 +29,7 @@ export class Cluster {
     this.#lease = new Lease({
       node: this.node,
       nodeTimeoutMs: options.nodeTimeoutMs,
-      recover: (isKnown) => this.#recover(isKnown),
+      recover: (isForgotten) => this.#recover(isForgotten),
       removed: () => this.#removed(),
       renewed: () => this.#renewed(),
       remove: (dead) => removeMembersOf(dead, this.node),
@@ -71,10 +71,10 @@ export class Cluster {
     this.node.link.close();
   }
 
-  async #recover(isKnown: boolean): Promise<void> {
+  async #recover(isForgotten: boolean): Promise<void> {
     await this.node.channels.listen(this.node.id, (payload) => this.#told(payload));
     await this.node.channels.resubscribe();
-    if (!isKnown) {
+    if (isForgotten) {
       this.#log.warn({ node: this.node.id }, "Redis has lost its data: members are registered again");
       for (const broker of this.#brokers.values()) await broker.restore();
     }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { NamespaceName, RoomName, UserId } from "../protocol.ts";
 import type { RedisLink } from "./link.ts";
 
@@ -48,9 +49,10 @@ export class Departures {
     return this.#waiting.length;
   }
 
-  add(departures: readonly Departure[]): void {
+  /** Resolves when they were removed, or must wait. */
+  add(departures: readonly Departure[]): Promise<void> {
     this.#waiting.push(...departures);
-    setImmediate(() => void this.flush());
+    return turn().then(() => this.flush());
   }
 
   /** Forgets what other nodes have removed already. */

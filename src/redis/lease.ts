@@ -13,8 +13,8 @@ export interface LeaseOptions {
   node: Node;
   /** How long a node counts as alive after it was last heard of, in milliseconds. */
   nodeTimeoutMs: number;
-  /** Brings this node up to date after a connection was opened. `isKnown`: whether Redis still has its memberships. */
-  recover(isKnown: boolean): Promise<void>;
+  /** Brings this node up to date after a connection was opened. @param isForgotten whether Redis has lost its data */
+  recover(isForgotten: boolean): Promise<void>;
   /** Ends all connections of this node, because the other nodes have removed its members. */
   removed(): void;
   /** Removes the members of another node whose lease is over. */
@@ -34,6 +34,7 @@ export class Lease {
   #renewal: Promise<void> | undefined;
   #isRegistered = false;
   #needsRecovery = true;
+  #isForgotten = false;
   #healthySinceMs: number | undefined;
   #unanswered = 0;
   #isClosed = false;
@@ -41,7 +42,10 @@ export class Lease {
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { link } = options.node;
-    link.onLeaseLost = () => void this.renew();
+    link.onTrouble = () => {
+      this.#lost();
+      void this.renew();
+    };
     for (const client of [link.commands, link.subscriber]) {
       client.on("close", () => this.#lost());
       client.on("ready", () => void this.renew());
@@ -105,15 +109,17 @@ export class Lease {
     link.setClock(redisMs, sentMs, receivedMs);
     if (state === "removed") {
       this.#isRegistered = false;
+      this.#isForgotten = false;
       node.rename();
       removed();
       return this.#renew();
     }
-    const isKnown = state === "kept" || !this.#isRegistered;
+    if (state === "new" && this.#isRegistered) this.#isForgotten = true;
     link.hasLease = true;
     this.#isRegistered = true;
-    if (this.#needsRecovery || !isKnown) await recover(isKnown);
+    if (this.#needsRecovery || this.#isForgotten) await recover(this.#isForgotten);
     this.#needsRecovery = false;
+    this.#isForgotten = false;
     link.recovered();
     renewed();
     this.#healthySinceMs ??= sentMs;

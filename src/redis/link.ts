@@ -9,6 +9,8 @@ export const longestAnswerMs = 2_000;
 /** The time after which Redis refuses to run a script, so that a request that has failed is not carried out later. */
 const deadlineMs = 1_500;
 
+const noAnswer = "no answer within 2 seconds";
+
 /** The most bytes of commands that may wait for Redis. Further ones fail at once. */
 const maxPendingBytes = 64_000_000;
 
@@ -53,8 +55,8 @@ export class RedisLink {
   hasLease = false;
   /** Called with the time that Redis took to answer, in seconds. */
   onAnswer: (seconds: number) => void = () => {};
-  /** Called when Redis has refused a command because this node lost its lease. */
-  onLeaseLost: () => void = () => {};
+  /** Called when Redis did not answer in time, or refused a command because this node has lost its lease. */
+  onTrouble: () => void = () => {};
   readonly #log: LineLog;
   /** The clock of Redis minus `performance.now()`, in milliseconds. */
   #clockOffsetMs = 0;
@@ -188,8 +190,9 @@ export class RedisLink {
 
   #unavailable(error?: Error): ClientError {
     this.counts.failures++;
-    if (error?.message.includes("LEASE")) this.onLeaseLost();
-    else if (error && !error.message.includes("LATE")) this.#failed(error.message);
+    const message = error?.message ?? "";
+    if (message.includes("LEASE") || message === noAnswer) this.onTrouble();
+    if (!/LEASE|LATE/.test(message)) this.#failed(message);
     return new ClientError("unavailable");
   }
 
@@ -226,7 +229,7 @@ const nameOf = (script: string) => `roomcast:${script}`;
 async function withinTime<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer within 2 seconds")), longestAnswerMs);
+    timer = setTimeout(() => reject(new Error(noAnswer)), longestAnswerMs);
   });
   try {
     return await Promise.race([answer, timeout]);

@@ -46,12 +46,12 @@ export interface Broker {
   /** Removes a member from a room. */
   leave(connection: Connection, move: Move): void | Promise<void>;
   /**
-   * Removes a connection that has ended, and is no longer in the hub, from the rooms it was in. What cannot be done now
-   * is done later.
+   * Removes a connection that has ended, and is no longer in the hub, from the rooms it was in. It does not fail: what
+   * cannot be done now is done later, and not waited for.
    *
    * @param isLost whether its client may come back within the grace period
    */
-  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void;
+  remove(connection: Connection, moves: readonly Move[], isLost: boolean): void | Promise<void>;
   /** The number of connections in a room of which this node has, or just had, a member. */
   size(room: RoomName): number;
   /** The last message that was delivered to the members of a room on this node. */

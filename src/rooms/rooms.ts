@@ -93,10 +93,10 @@ export class Rooms {
     connection: Connection,
     isLost: boolean,
     announcement: (room: RoomName) => Message | undefined,
-  ): void {
+  ): void | Promise<void> {
     if (!this.hub.get(connection.id)) return;
     const moves = this.hub.remove(connection).map((room) => ({ room, announcement: announcement(room) }));
-    this.#broker.remove(connection, moves, isLost);
+    return this.#broker.remove(connection, moves, isLost);
   }
 
   /** Whether other nodes may have members of the same rooms. */
