@@ -139,8 +139,8 @@ export const remembered = `return redis.call('GET', ARGV[1] .. ':id:' .. ARGV[2]
 export const connected = `return redis.call('HEXISTS', ARGV[1] .. ':connections:' .. ARGV[2], ARGV[3])`;
 
 /**
- * Registers a connection and makes it a member of rooms. Arguments: prefix, node, deadline, epoch, whether others are told
- * (1 or 0), namespace, connection, user, then for each room its name and the JSON of its announcement.
+ * Registers a connection and makes it a member of rooms. Arguments: prefix, node, deadline, epoch, whether watchers are told
+ * (1 or 0), namespace, connection, user, then for each room its name and the JSON of its announcement or "".
  *
  * @returns the number of the change in each room
  */
@@ -171,10 +171,8 @@ for at = 9, #ARGV, 2 do
       announce(key, 'P', '1 ' .. redis.call('HLEN', key .. ':users') .. '\\n' .. user)
     end
   end
-  if is_told then
-    local place = redis.call('HLEN', key .. ':members') .. ' ' .. epoch .. ':' .. seq
-    changes[#changes + 1] = announce(key, 'J', place .. ' ' .. node .. ' ' .. connection .. '\\n' .. ARGV[at + 1])
-  end
+  local place = redis.call('HLEN', key .. ':members') .. ' ' .. epoch .. ':' .. seq
+  changes[#changes + 1] = announce(key, 'J', place .. ' ' .. node .. ' ' .. connection .. '\\n' .. ARGV[at + 1])
 end
 return changes
 `;
