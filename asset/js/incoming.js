@@ -1,7 +1,7 @@
 import { openConversation, remark, setRooms, show } from "./state.js";
 import { line } from "./timelines.js";
 import { everything, roomView, userView } from "./views.js";
-import { sentence, verdict } from "./words.js";
+import { sentence, verdict as sentenceOf } from "./words.js";
 
 /*
  * How the events of the server change the state.
@@ -88,13 +88,21 @@ export function receivedDirect(state, { id, type, userId, to, text, at }) {
   state.timelines.add(said, userView(other), everything);
 }
 
-/** The server has replayed a room's messages after a handshake, and says whether they are complete. */
+/**
+ * The server has replayed a room's messages after a handshake, and says whether they are complete; or it has lost
+ * messages of a connected client.
+ */
 export function synced(state, verdict) {
   const room = state.rooms.get(verdict.room);
   if (!room) return;
   room.replayed(verdict);
   if (verdict.status === "new") return;
   const lost = verdict.status === "gap";
+  if (lost && !state.recovery?.pending.has(verdict.room)) {
+    const said = line({ kind: "quiet", text: sentenceOf({ lost, missed: 0 }), rooms: [verdict.room] });
+    state.timelines.addMessage(said);
+    return;
+  }
   conclude(state, roomView(verdict.room), { lost, missed: verdict.missed, lostAfter: room.lostAfter });
   concludeAll(state, verdict, lost);
 }
@@ -112,7 +120,7 @@ function concludeAll(state, { room, missed }, lost) {
 
 /** Adds the verdict to a timeline: after what was replayed, or at the gap where messages are lost. */
 function conclude({ timelines }, view, { lost, missed, lostAfter }) {
-  const said = line({ kind: "quiet", text: verdict({ lost, missed }) });
+  const said = line({ kind: "quiet", text: sentenceOf({ lost, missed }) });
   if (lost) timelines.insertAfter(view, lostAfter, said);
   else timelines.add(said, view);
 }

@@ -3,7 +3,7 @@ import type { Connection } from "../rooms/connection.ts";
 import { EncodedMessage } from "../rooms/envelope.ts";
 import type { Hub } from "../rooms/hub.ts";
 import { LogEntry } from "../rooms/log.ts";
-import { offsetOf, type Position, positionOf } from "../rooms/position.ts";
+import { type Position, positionOf } from "../rooms/position.ts";
 import { type Change, changeOf, decodeChange } from "./events.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -242,10 +242,6 @@ export class Channel {
     if (isGap) this.#restart(head.epoch, seq - entries.length);
     for (const entry of entries) this.#deliver(entry);
     this.position ??= { epoch: head.epoch, seq };
-    if (isGap) {
-      const verdict = { offset: offsetOf(this.position), status: "gap", missed: entries.length } as const;
-      this.#owner.hub.reportGap(this.room, verdict);
-    }
     if (seq < head.seq) return true;
     for (const payload of changes)
       if (changeOf(payload) > this.#change) this.#apply(decodeChange(this.room, payload));
@@ -255,12 +251,12 @@ export class Channel {
     return false;
   }
 
-  /** The log has lost what comes next, or begins anew. */
+  /** The log has lost what comes next, or begins anew: members are told where it goes on. */
   #restart(epoch: string, seq: number): void {
     this.position = { epoch, seq };
     this.#forgetTail();
     this.#seqWaiters.release();
-    this.#owner.hub.restart(this.room, seq);
+    this.#owner.hub.restart(this.room, this.position);
   }
 
   /** Handles what has arrived meanwhile. @returns whether something is missing again */

@@ -1,7 +1,8 @@
-import type { Message, Presence, RoomName, UserId, Verdict } from "../protocol.ts";
+import type { Message, Presence, RoomName, UserId } from "../protocol.ts";
 import { type Connection, deliver, noRooms } from "./connection.ts";
 import { type Envelope, UnloggedEvent } from "./envelope.ts";
 import { Members } from "./members.ts";
+import { offsetOf, type Position } from "./position.ts";
 
 /**
  * The connections of one namespace on this node, by id, by user and by room. The broker changes membership and
@@ -154,14 +155,15 @@ export class Hub {
     return this.#rooms.get(room)?.isWithholding ?? false;
   }
 
-  /** The messages of a room are numbered anew, after this number. */
-  restart(room: RoomName, seq: number): void {
-    this.#rooms.get(room)?.restart(seq);
-  }
-
-  /** Tells the members of a room that they have missed messages, except those that are replaying. */
-  reportGap(room: RoomName, verdict: Verdict): void {
-    for (const member of this.#rooms.get(room)?.live ?? []) member.send("sync", { room, ...verdict });
+  /**
+   * Messages of a room were lost: they go on after this position. Its members are told so, except those that are
+   * replaying, whose verdict will say it.
+   */
+  restart(room: RoomName, position: Position): void {
+    const members = this.#rooms.get(room);
+    for (const member of members?.live ?? [])
+      member.send("sync", { room, offset: offsetOf(position), status: "gap", missed: 0 });
+    members?.restart(position.seq);
   }
 
   #removeFrom(room: RoomName, connection: Connection): boolean {
