@@ -5,8 +5,9 @@ import type { RepeatLog } from "../ops/repeat-log.ts";
 import { type Attempts, isPending } from "./attempts.ts";
 import type { Handshakes } from "./handshakes.ts";
 import * as lifecycle from "./lifecycle.ts";
-import type { AcceptedHandshake, ClientSession, Member, Request } from "./member.ts";
+import type { AcceptedHandshake, ClientSession, Member } from "./member.ts";
 import type { Namespace } from "./namespace.ts";
+import { PendingSteps, type Request } from "./pending-steps.ts";
 
 /** The options of a {@link Dispatcher}. */
 export interface DispatcherOptions {
@@ -71,7 +72,7 @@ export class Dispatcher {
     const about = { address: session.address };
     const details = { id, userId, namespace: this.namespace.name, ...transport };
     log.write({ level: "info", message: "connected", about, details, burst: lineBurst });
-    this.#queueBehind(
+    this.#await(
       member,
       attempts.run(
         session,
@@ -85,8 +86,18 @@ export class Dispatcher {
   /** Handles an event after all events that the member sent before it. */
   dispatch(member: Member, request: Request): void {
     member.events++;
-    if (member.queue) member.queue.push(request);
-    else this.#queueBehind(member, this.#handle(member, request));
+    this.#take(member, request);
+  }
+
+  #take(member: Member, request: Request): void {
+    const { pending } = member;
+    const mayOverlap = pending !== undefined && this.#mayOverlap(request);
+    if (pending === undefined || (mayOverlap && !pending.isFull))
+      this.#await(member, this.#handle(member, request), request);
+    else {
+      pending.requests.push(request);
+      member.session.waitFor?.(pending.done);
+    }
   }
 
   /** Removes a member whose connection has ended, for any reason. */
@@ -105,20 +116,22 @@ export class Dispatcher {
     log.write({ level: "info", message: "disconnected", about, details, burst: lineBurst });
   }
 
-  /** Queues the events that a member sends before a step of it is done. */
-  #queueBehind(member: Member, done: void | Promise<void>): void {
-    if (!done) return;
-    member.queue = [];
-    const handleQueue = () => {
-      const { queue = [] } = member;
-      member.queue = undefined;
-      for (const request of queue) {
-        if (member.queue) (member.queue as Request[]).push(request);
-        else this.#queueBehind(member, this.#handle(member, request));
-      }
-    };
-    const handled = done.then(handleQueue, handleQueue);
-    member.session.waitFor?.(handled);
+  #mayOverlap = ({ event }: Request) => this.namespace.overlapping.has(event as string);
+
+  /**
+   * Handles what a member sends before a step of it is done when that is done, except for requests that may overlap.
+   *
+   * @param request undefined for the handshake
+   */
+  #await(member: Member, step: void | Promise<void>, request?: Request): void {
+    if (!step) return;
+    const pending = member.pending ?? new PendingSteps(request !== undefined && this.#mayOverlap(request));
+    member.pending = pending;
+    pending.add(step, () => {
+      member.pending = undefined;
+      for (const waiting of pending.requests) this.#take(member, waiting);
+    });
+    if (pending.isFull) member.session.waitFor?.(pending.done);
   }
 
   /** As {@link Attempts.run}, but without a closure for each event. */

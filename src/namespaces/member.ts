@@ -3,6 +3,7 @@ import type { DisconnectReason } from "../errors.ts";
 import type { Bucket } from "../limits/rate-limiter.ts";
 import type { Message, RoomName, ServerEvents, UserId } from "../protocol.ts";
 import { type Connection, type Gateway, noRooms } from "../rooms/connection.ts";
+import type { PendingSteps } from "./pending-steps.ts";
 
 /** A client's connection to a gateway. If the protocol has namespaces, it may be on several at once. */
 export interface ClientSession {
@@ -45,14 +46,6 @@ export interface AcceptedHandshake {
   readonly permissions: Permissions | null;
 }
 
-/** An event as a gateway received it, not yet validated. */
-export interface Request {
-  event: unknown;
-  args: readonly unknown[];
-  /** Undefined if the client does not ask for an ack. */
-  ack: ((reply: unknown) => void) | undefined;
-}
-
 /** A client on a namespace, with all its state. Each gateway adds how to send to it and how to close it. */
 export abstract class Member implements Connection {
   abstract readonly gateway: Gateway;
@@ -69,8 +62,8 @@ export abstract class Member implements Connection {
   events = 0;
   /** The reason why it is closing; null while it is not. Further events are refused. */
   closing: string | null = null;
-  /** The requests that wait for the one being handled; undefined while none is being handled. */
-  queue: Request[] | undefined;
+  /** The requests that are being handled and those that wait for them; undefined while there are none. */
+  pending: PendingSteps | undefined;
   /** Fires when its token expires, and again when the grace period is over. */
   expiry: NodeJS.Timeout | undefined;
 

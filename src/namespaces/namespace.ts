@@ -25,7 +25,14 @@ export interface Namespace {
   readonly rooms: Rooms;
   readonly authenticator?: Authenticator | undefined;
   readonly events: ReadonlyMap<string, Handler>;
+  /**
+   * The events that a member may send again before the first one is answered: the store keeps their order, and they
+   * change nothing that the next one depends on.
+   */
+  readonly overlapping: ReadonlySet<string>;
 }
+
+const overlapping: ReadonlySet<string> = new Set(["chat", "publish"]);
 
 /** Creates a namespace. @typeParam Events its events in `protocol.ts`; each must have a handler */
 export function namespace<Events>(
@@ -33,7 +40,7 @@ export function namespace<Events>(
   { rooms, authenticator }: Setup,
   events: Record<keyof Events, Handler>,
 ): Namespace {
-  return { name, rooms, authenticator, events: new Map(Object.entries<Handler>(events)) };
+  return { name, rooms, authenticator, events: new Map(Object.entries<Handler>(events)), overlapping };
 }
 
 type Arguments<Schemas extends readonly TSchema[]> = {
