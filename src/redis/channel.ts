@@ -173,12 +173,22 @@ export class Channel {
     }
   }
 
+  /** Messages that follow each other, two lines each: the offset and the JSON. */
   #logged(payload: string): void {
     const end = payload.indexOf("\n");
-    const { epoch, seq } = positionOf(payload.slice(1, end));
-    this.position ??= { epoch, seq: seq - 1 };
-    if (epoch !== this.position.epoch || seq > this.position.seq + 1) this.#repair(payload);
-    else if (seq === this.position.seq + 1) this.#deliver(new LogEntry(seq, payload.slice(end + 1)));
+    const first = positionOf(payload.slice(1, end));
+    this.position ??= { epoch: first.epoch, seq: first.seq - 1 };
+    if (first.epoch !== this.position.epoch || first.seq > this.position.seq + 1) {
+      this.#repair(payload);
+      return;
+    }
+    for (let { seq } = first, start = end + 1; ; seq++) {
+      const next = payload.indexOf("\n", start);
+      const json = next < 0 ? payload.slice(start) : payload.slice(start, next);
+      if (seq > this.position.seq) this.#deliver(new LogEntry(seq, json));
+      if (next < 0) return;
+      start = payload.indexOf("\n", next + 1) + 1;
+    }
   }
 
   #numbered(payload: string): void {

@@ -14,6 +14,9 @@ const touchIntervalMs = 6 * 60 * 60 * 1_000;
 /** Names in one call that keeps keys from expiring. */
 const touchBatch = 200;
 
+/** How exact the ends of grace periods are, in milliseconds. */
+const expiryStepMs = 100;
+
 /** This node and the others with which it shares its rooms through Redis. */
 export class Cluster {
   readonly node: Node;
@@ -22,6 +25,7 @@ export class Cluster {
   readonly #brokers = new Map<string, RedisBroker>();
   #touchedAtMs = performance.now();
   #isInspected = false;
+  #nextExpiryMs = 0;
 
   constructor(options: NodeOptions, log: LineLog) {
     this.#log = log;
@@ -34,6 +38,7 @@ export class Cluster {
       renewed: () => this.#renewed(),
       remove: (dead) => removeMembersOf(dead, this.node),
     });
+    this.node.departures.onLost = () => this.#expireLater();
   }
 
   /** Why this node cannot serve requests; undefined if it can. */
@@ -100,6 +105,16 @@ export class Cluster {
     if (nowMs - this.#touchedAtMs < touchIntervalMs) return;
     this.#touchedAtMs = nowMs;
     this.#touch().catch(() => {});
+  }
+
+  /** A renewal of the lease also ends the grace periods that are over. */
+  #expireLater(): void {
+    const { graceMs } = this.node;
+    const nowMs = performance.now();
+    const dueMs = Math.ceil((nowMs + graceMs) / expiryStepMs) * expiryStepMs;
+    if (dueMs <= this.#nextExpiryMs) return;
+    this.#nextExpiryMs = dueMs;
+    setTimeout(() => void this.#lease.renew(), dueMs - nowMs + 1).unref();
   }
 
   async #touch(): Promise<void> {

@@ -36,6 +36,8 @@ export class Departures {
   readonly #link: RedisLink;
   readonly #graceMs: number;
   readonly #nodeId: () => string;
+  /** Called when users whose connection was lost have entered their grace period. */
+  onLost: () => void = () => {};
   #waiting: Departure[] = [];
   #flushed: Promise<void> | undefined;
 
@@ -73,6 +75,7 @@ export class Departures {
       const batch = this.#waiting.splice(0, batchSize);
       try {
         await this.#link.run("exit", 0, this.#nodeId(), 0, this.#graceMs, ...exitArguments(batch));
+        if (batch.some(({ isLost }) => isLost)) this.onLost();
       } catch {
         this.#waiting.unshift(...batch);
         return;

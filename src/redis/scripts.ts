@@ -13,7 +13,7 @@
  *   its last change. `…:log`: stream of its messages with the ids `SEQ-TIME`. `…:changes`: its last changes.
  *   `…:members`: the user of each connection. `…:users`: the number of connections of each user, 0 in the grace period.
  *
- * On a room's channel, `M` is a logged message, `T` a transient one; `J` and `L` are a connection that joined or left, and
+ * On a room's channel, `M` are logged messages, `T` is a transient one; `J` and `L` are a connection that joined or left, and
  * `P` a change of presence. The last three are numbered, so that a node which lost its connection can catch up.
  *
  * Times are in milliseconds by the clock of Redis. Names and ids contain no control characters.
@@ -77,7 +77,7 @@ end
 `;
 
 /**
- * Logs and publishes messages. Arguments: prefix, node, deadline, history size, history age, epoch, dedup time, then for
+ * Logs and publishes messages; those to one room that follow each other are published together. Arguments: prefix, node, deadline, history size, history age, epoch, dedup time, then for
  * each message the dedup key or "", what to remember for it, `M` or `T`, the namespace, the number of rooms, and for each
  * room its name and the JSON of its copy, without the offset and what follows it if it is logged.
  *
@@ -87,20 +87,35 @@ export const publish = `${common}
 local node, size, age, epoch, dedup_ms = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
 if is_late(ARGV[3]) then return late end
 if not has_lease(node) then return no_lease end
-local function append(key, json)
-  local epoch, _, kept = head_of(key, epoch)
-  local seq = redis.call('HINCRBY', key .. ':head', 'seq', 1)
-  local offset = epoch .. ':' .. seq
-  if size > 0 then redis.call('XADD', key .. ':log', 'MAXLEN', size, seq .. '-' .. now, 'm', json .. offset .. '"}') end
-  if now - kept > age / 10 then
-    redis.call('HSET', key .. ':head', 'kept', now)
-    redis.call('PEXPIRE', key .. ':head', ${keptSeconds} * 1000 + age * 2)
-    if size > 0 then
-      trim(key .. ':log', age)
-      redis.call('PEXPIRE', key .. ':log', age * 2)
+local run
+local function end_run()
+  if not run then return end
+  if #run.messages > 0 then
+    redis.call('HSET', run.key .. ':head', 'seq', run.seq)
+    if now - run.kept > age / 10 then
+      redis.call('HSET', run.key .. ':head', 'kept', now)
+      redis.call('PEXPIRE', run.key .. ':head', ${keptSeconds} * 1000 + age * 2)
+      if size > 0 then
+        trim(run.key .. ':log', age)
+        redis.call('PEXPIRE', run.key .. ':log', age * 2)
+      end
     end
+    redis.call('PUBLISH', run.key, 'M' .. table.concat(run.messages, '\\n'))
   end
-  redis.call('PUBLISH', key, 'M' .. offset .. '\\n' .. json .. offset .. '"}')
+  run = nil
+end
+local function begin_run(key)
+  if run and run.key == key then return end
+  end_run()
+  run = { key = key, messages = {}, recipients = redis.call('HLEN', key .. ':members') }
+  run.epoch, run.seq, run.kept = head_of(key, epoch)
+end
+local function append(json)
+  run.seq = run.seq + 1
+  local offset = run.epoch .. ':' .. run.seq
+  json = json .. offset .. '"}'
+  if size > 0 then redis.call('XADD', run.key .. ':log', 'MAXLEN', size, run.seq .. '-' .. now, 'm', json) end
+  run.messages[#run.messages + 1] = offset .. '\\n' .. json
   return offset
 end
 local replies = {}
@@ -116,11 +131,13 @@ while at <= #ARGV do
     for room = 1, rooms do
       local key = room_key(ns, ARGV[at + room * 2 - 2])
       local json = ARGV[at + room * 2 - 1]
-      reply[1] = reply[1] + redis.call('HLEN', key .. ':members')
+      begin_run(key)
+      reply[1] = reply[1] + run.recipients
       if kind == 'M' then
-        reply[room + 1] = append(key, json)
+        reply[room + 1] = append(json)
         remembered = remembered .. '\\n' .. reply[room + 1]
       else
+        end_run()
         redis.call('PUBLISH', key, 'T' .. json)
       end
     end
@@ -129,6 +146,7 @@ while at <= #ARGV do
   end
   at = at + rooms * 2
 end
+end_run()
 return replies
 `;
 
