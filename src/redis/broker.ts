@@ -10,7 +10,7 @@ import { newEpoch, type Position, positionOf } from "../rooms/position.ts";
 import { TurnCache } from "../rooms/turn-cache.ts";
 import type { Channel, ChannelOwner, Missed } from "./channel.ts";
 import type { Departure } from "./departures.ts";
-import { longestAnswerMs } from "./link.ts";
+import { longestAnswerMs, withinTime } from "./link.ts";
 import type { Node } from "./node.ts";
 import { idKey, offsetsOf, remembered } from "./publisher.ts";
 
@@ -72,30 +72,11 @@ export class RedisBroker implements Broker, ChannelOwner {
   }
 
   async enter(connection: Connection, entrances: readonly Entrance[]): Promise<void> {
-    const opened = await Promise.allSettled(
-      entrances.map(({ room }) => this.#node.channels.open(this.#namespace, room, this)),
-    );
-    const channels = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-    try {
-      if (channels.length < opened.length) throw new ClientError("unavailable");
-      await this.#enter(connection, entrances, channels);
-    } finally {
-      for (const channel of channels) channel.pins--;
-    }
-  }
-
-  async #enter(
-    connection: Connection,
-    entrances: readonly Entrance[],
-    channels: readonly Channel[],
-  ): Promise<void> {
-    if (this.hub.get(connection.id) !== connection) throw new ClientError("closing");
     const byRoom = new Map(entrances.map((entrance) => [entrance.room, entrance]));
     const entering: Entering = { connection, entrances: byRoom };
     this.#entering.set(connection.id, entering);
     try {
-      const changes = await this.#register(connection, entrances);
-      await this.#taken(changes.map((change, index) => channels[index]?.changed(change)));
+      await withinTime(this.#enter(entering, entrances));
     } catch (error) {
       // Whether Redis has carried it out, or will before the deadline, is not known.
       const rooms = [...byRoom.keys()];
@@ -104,7 +85,26 @@ export class RedisBroker implements Broker, ChannelOwner {
     } finally {
       if (this.#entering.get(connection.id) === entering) this.#entering.delete(connection.id);
     }
-    if (this.hub.get(connection.id) !== connection) throw new ClientError("closing");
+  }
+
+  async #enter(entering: Entering, entrances: readonly Entrance[]): Promise<void> {
+    const { connection } = entering;
+    const mustBeConnected = () => {
+      if (this.#entering.get(connection.id) !== entering) throw new ClientError("closing");
+    };
+    const opened = await Promise.allSettled(
+      entrances.map(({ room }) => this.#node.channels.open(this.#namespace, room, this)),
+    );
+    const channels = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    try {
+      if (channels.length < opened.length) throw new ClientError("unavailable");
+      mustBeConnected();
+      const changes = await this.#register(connection, entrances);
+      await Promise.all(changes.map((change, index) => channels[index]?.changed(change)));
+      mustBeConnected();
+    } finally {
+      for (const channel of channels) channel.pins--;
+    }
   }
 
   /** Registers a connection with its rooms in Redis. @returns the number of the change in each room */
@@ -113,19 +113,6 @@ export class RedisBroker implements Broker, ChannelOwner {
     const rooms = entrances.flatMap(({ room, announcement }) => [room, encoded(room, announcement)]);
     const options = [this.nodeId, link.deadline, newEpoch(), isTold ? 1 : 0, this.#namespace];
     return link.run("enter", ...options, connection.id, connection.userId, ...rooms);
-  }
-
-  /** Waits until changes have taken effect on this node. @throws {ClientError} `unavailable` */
-  async #taken(changes: readonly (Promise<void> | undefined)[]): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new ClientError("unavailable")), longestAnswerMs);
-    });
-    try {
-      await Promise.race([Promise.all(changes), timeout]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   joined(room: RoomName, connectionId: string): Connection | undefined {
@@ -156,7 +143,7 @@ export class RedisBroker implements Broker, ChannelOwner {
     ];
     const [change = 0] = await link.run<number[]>("exit", ...options, 0, room, encoded(room, announcement));
     // If the change does not arrive, the member has left nevertheless.
-    await this.#taken([this.#channel(room)?.changed(change)]).catch(() => {});
+    await withinTime(Promise.resolve(this.#channel(room)?.changed(change))).catch(() => {});
     this.left(room, connection.id);
   }
 

@@ -110,6 +110,7 @@ export class Lease {
     if (state === "removed") {
       this.#isRegistered = false;
       this.#isForgotten = false;
+      this.#needsRecovery = true;
       node.rename();
       removed();
       return this.#renew();

@@ -9,8 +9,6 @@ export const longestAnswerMs = 2_000;
 /** The time after which Redis refuses to run a script, so that a request that has failed is not carried out later. */
 const deadlineMs = 1_500;
 
-const noAnswer = "no answer within 2 seconds";
-
 /** The most bytes of commands that may wait for Redis. Further ones fail at once. */
 const maxPendingBytes = 64_000_000;
 
@@ -190,8 +188,8 @@ export class RedisLink {
 
   #unavailable(error?: Error): ClientError {
     this.counts.failures++;
-    const message = error?.message ?? "";
-    if (message.includes("LEASE") || message === noAnswer) this.onTrouble();
+    const message = error instanceof NoAnswer ? "no answer within 2 seconds" : (error?.message ?? "");
+    if (message.includes("LEASE") || error instanceof NoAnswer) this.onTrouble();
     if (!/LEASE|LATE/.test(message)) this.#failed(message);
     return new ClientError("unavailable");
   }
@@ -225,15 +223,21 @@ export class RedisLink {
 
 const nameOf = (script: string) => `roomcast:${script}`;
 
-/** Rejects if there is no answer in time. */
-async function withinTime<T>(answer: Promise<T>): Promise<T> {
+/** Waits for an answer. @throws {ClientError} `unavailable` if there is none in time */
+export async function withinTime<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(noAnswer)), longestAnswerMs);
+    timer = setTimeout(() => reject(new NoAnswer()), longestAnswerMs);
   });
   try {
     return await Promise.race([answer, timeout]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+class NoAnswer extends ClientError {
+  constructor() {
+    super("unavailable");
   }
 }

@@ -5,8 +5,9 @@ import { encodeCopy, encodeStart } from "../rooms/envelope.ts";
 import { newEpoch } from "../rooms/position.ts";
 import type { RedisLink } from "./link.ts";
 
-/** The most messages in one call of the script, so that it never blocks Redis for long. */
-const maxBatch = 200;
+/** The most arguments and characters in one call of the script, so that it does not block Redis for long. */
+const maxArguments = 4_000;
+const maxChars = 1_000_000;
 
 /** How messages are logged. */
 export interface PublisherOptions {
@@ -49,7 +50,19 @@ export class Publisher {
   #flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (let at = 0; at < waiting.length; at += maxBatch) void this.#send(waiting.slice(at, at + maxBatch));
+    let batch: Waiting[] = [];
+    let [count, chars] = [0, 0];
+    for (const message of waiting) {
+      if (batch.length > 0 && (count + message.args.length > maxArguments || chars > maxChars)) {
+        void this.#send(batch);
+        batch = [];
+        [count, chars] = [0, 0];
+      }
+      batch.push(message);
+      count += message.args.length;
+      for (const arg of message.args) chars += arg.length;
+    }
+    void this.#send(batch);
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {

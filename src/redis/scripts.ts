@@ -178,7 +178,9 @@ for at = 9, #ARGV, 2 do
   local room = ARGV[at]
   local key = room_key(ns, room)
   local epoch, seq = head_of(key, epoch)
+  local announcement = ''
   if redis.call('HSETNX', key .. ':members', connection, user) == 1 then
+    announcement = ARGV[at + 1]
     redis.call('SADD', registry, ns .. '\\n' .. connection .. '\\n' .. room)
     local connections = redis.call('HGET', key .. ':users', user)
     redis.call('HINCRBY', key .. ':users', user, 1)
@@ -190,7 +192,7 @@ for at = 9, #ARGV, 2 do
     end
   end
   local place = redis.call('HLEN', key .. ':members') .. ' ' .. epoch .. ':' .. seq
-  changes[#changes + 1] = announce(key, 'J', place .. ' ' .. node .. ' ' .. connection .. '\\n' .. ARGV[at + 1])
+  changes[#changes + 1] = announce(key, 'J', place .. ' ' .. node .. ' ' .. connection .. '\\n' .. announcement)
 end
 return changes
 `;
@@ -410,6 +412,7 @@ if lease then
   if tonumber(lease) >= now then return {} end
   redis.call('ZREM', prefix .. 'nodes', node)
   redis.call('SADD', prefix .. 'dead', node)
+  keep(prefix .. 'dead')
   redis.call('SET', prefix .. 'removed:' .. node, 1, 'EX', ${keptSeconds})
 end
 if redis.call('SISMEMBER', prefix .. 'dead', node) == 0 then return {} end
@@ -456,6 +459,7 @@ export const retire = `${common}
 local node = ARGV[2]
 if redis.call('ZREM', prefix .. 'nodes', node) == 1 and redis.call('EXISTS', prefix .. 'node:' .. node) == 1 then
   redis.call('SADD', prefix .. 'dead', node)
+  keep(prefix .. 'dead')
 end
 return 1
 `;
