@@ -20,15 +20,13 @@ export function registerCore(metrics: Metrics, namespaces: readonly Namespace[],
     metrics.sample(Kind, name, help, ["namespace"], () =>
       namespaces.map((namespace): Count => [[namespace.name], of(namespace.rooms)]),
     );
-  const single = (Kind: typeof Counter | typeof Gauge, name: string, help: string, value: () => number) =>
-    metrics.sample(Kind, name, help, [], () => [[[], value()]]);
 
   metrics.sample(Gauge, "connections", "Connections now", ["namespace", "transport", "protocol"], () =>
     connectionsOf(namespaces),
   );
   byNamespace(Gauge, "rooms", "Rooms now", ({ hub }) => hub.roomCount);
   byNamespace(Counter, "deliveries_total", "Copies of messages delivered", ({ hub }) => hub.delivered);
-  byNamespace(Gauge, "present_users", "Users in rooms now, counted in each room", ({ hub }) =>
+  byNamespace(Gauge, "present_users", "Connected users, counted in each of their rooms", ({ hub }) =>
     hub.presentUsers(),
   );
   byNamespace(Gauge, "watchers", "Subscriptions to presence events now", ({ hub }) => hub.watchers);
@@ -49,10 +47,10 @@ export function registerCore(metrics: Metrics, namespaces: readonly Namespace[],
       Object.entries(rooms.counts.replays).map(([status, count]): Count => [[name, status], count]),
     ),
   );
-  single(Counter, "logged_messages_total", "Messages logged", () => logs.logged.messages);
-  single(Counter, "logged_bytes_total", "Bytes of messages logged", () => logs.logged.bytes);
-  single(Gauge, "log_messages", "Messages in the logs now", () => logs.messages);
-  single(Gauge, "log_bytes", "Memory of the logs", () => logs.bytes);
+  metrics.single(Counter, "logged_messages_total", "Messages logged", () => logs.logged.messages);
+  metrics.single(Counter, "logged_bytes_total", "Bytes of messages logged", () => logs.logged.bytes);
+  metrics.single(Gauge, "log_messages", "Messages in the logs now", () => logs.messages);
+  metrics.single(Gauge, "log_bytes", "Memory of the logs", () => logs.bytes);
 }
 
 /** The number of connections by namespace, transport and protocol version. */

@@ -14,6 +14,7 @@ import { Metrics, overloadDelayMs } from "./ops/metrics.ts";
 import { type LineLog, RepeatLog } from "./ops/repeat-log.ts";
 import type { NamespaceName } from "./protocol.ts";
 import { Cluster } from "./redis/cluster.ts";
+import { registerRedis } from "./redis-metrics.ts";
 import { Dedup } from "./rooms/dedup.ts";
 import type { Hub } from "./rooms/hub.ts";
 import { LogStore } from "./rooms/log-store.ts";
@@ -89,6 +90,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   const shared = { attempts, handshakes, rateLimiter, metrics, log };
   const dispatchers = namespaces.map((namespace) => new Dispatcher(namespace, shared));
   registerCore(metrics, namespaces, logs);
+  if (cluster) registerRedis(metrics, cluster);
   return {
     dispatchers,
     attempts,

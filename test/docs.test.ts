@@ -6,7 +6,7 @@ import { RoomSettings } from "../src/config/settings.ts";
 import { disconnectReasons, errors, refusals } from "../src/errors.ts";
 import { parseDocument } from "../src/http/markdown.ts";
 import { chatEvents } from "./support/events.ts";
-import { startServer } from "./support/server.ts";
+import { startServer, type TestOptions } from "./support/server.ts";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 const document = (name: string) => read(`../asset/docs/${name}.md`);
@@ -69,9 +69,17 @@ describe("tables", () => {
   });
 
   test("the metrics equal those that the server reports", async (t) => {
-    const { app } = await startServer(t);
-    const reported = (await app.roomcast.metrics.getMetricsAsArray()).map(({ name }) => name);
-    assert.deepEqual(firstCells("operations", "Metrics").toSorted(), reported.toSorted());
+    const reported = async (options: TestOptions) => {
+      const { app } = await startServer(t, options);
+      return (await app.roomcast.metrics.getMetricsAsArray()).map(({ name }) => name).toSorted();
+    };
+    const documented = firstCells("operations", "Metrics").toSorted();
+    // No Redis is there, but the metrics of its absence are.
+    assert.deepEqual(documented, await reported({ redis: "redis://127.0.0.1:1" }));
+    assert.deepEqual(
+      documented.filter((name) => !name.startsWith("roomcast_redis_")),
+      await reported({}),
+    );
   });
 
   test("the proxy configurations equal those that the tests run", () => {

@@ -60,8 +60,8 @@ export class Metrics {
   readonly tcpClosed = new Tally();
   /** The moving average of the event loop's delay, in milliseconds. */
   loopDelayMs = 0;
-  readonly #handlers = this.#histogram("handler_seconds", "Time to answer an event", handlerBuckets);
-  readonly #loop = this.#histogram("event_loop_delay_seconds", "Delay of the event loop", loopBuckets);
+  readonly #handlers = this.histogram("handler_seconds", "Time to answer an event", handlerBuckets);
+  readonly #loop = this.histogram("event_loop_delay_seconds", "Delay of the event loop", loopBuckets);
   readonly #gateways: GatewayGauges[] = [];
   readonly #timer: NodeJS.Timeout;
 
@@ -124,16 +124,11 @@ export class Metrics {
       name: string,
       help: string,
       of: (gauges: GatewayGauges) => number,
-    ) =>
-      this.sample(Kind, name, help, [], () => [
-        [[], this.#gateways.reduce((total, gauges) => total + of(gauges), 0)],
-      ]);
+    ) => this.single(Kind, name, help, () => this.#gateways.reduce((total, gauges) => total + of(gauges), 0));
     const worst = () => Math.max(0, ...this.#gateways.map((gauges) => gauges.sendQueues().worst));
     sum(Gauge, "sessions", "Sessions now", (gauges) => gauges.sessions());
     sum(Gauge, "send_queue_bytes", "Unread bytes of all clients", (gauges) => gauges.sendQueues().total);
-    this.sample(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", [], () => [
-      [[], worst()],
-    ]);
+    this.single(Gauge, "send_queue_worst_bytes", "Unread bytes of the slowest client", worst);
     sum(Gauge, "inbound_bytes", "Memory of incomplete packets", (gauges) => gauges.inboundBytes());
     sum(Counter, "received_bytes_total", "Bytes of packets received", (gauges) => gauges.traffic().bytesIn);
     sum(Counter, "sent_bytes_total", "Bytes of packets sent", (gauges) => gauges.traffic().bytesOut);
@@ -169,7 +164,13 @@ export class Metrics {
     });
   }
 
-  #histogram(name: string, help: string, buckets: number[]): Histogram {
+  /** Registers a metric without labels whose value is read on each scrape. @param name without the prefix `roomcast_` */
+  single(Kind: typeof Counter | typeof Gauge, name: string, help: string, value: () => number): void {
+    this.sample(Kind, name, help, [], () => [[[], value()]]);
+  }
+
+  /** Registers a histogram. @param name without the prefix `roomcast_` */
+  histogram(name: string, help: string, buckets: readonly number[]): Histogram {
     return new Histogram(this.registry, `roomcast_${name}`, help, buckets);
   }
 }

@@ -50,7 +50,7 @@ export interface ChannelOwner {
 /** Counts for the metrics, of all channels together. */
 export interface ChannelCounts {
   received: number;
-  /** Received for rooms without a member on this node. */
+  /** Received for rooms that have no member on this node, and are not about to get one. */
   discarded: number;
   /** How often a channel has read what it had missed. */
   repairs: number;
@@ -94,7 +94,7 @@ export class Channel {
   /** Handles what was published on the channel. */
   receive(payload: string): void {
     this.#counts.received++;
-    if (this.#owner.hub.size(this.room) === 0) this.#counts.discarded++;
+    if (this.pins === 0 && this.#owner.hub.size(this.room) === 0) this.#counts.discarded++;
     if (this.#queue) this.#enqueue(payload);
     else this.#handle(payload);
   }

@@ -83,8 +83,8 @@ export class Channels {
   /** Subscribes to every channel again, on a new connection. */
   async resubscribe(): Promise<void> {
     const names = [...this.#entries.keys()];
-    if (this.#own) names.push(this.#own.name);
     this.counts.resubscriptions += names.length;
+    if (this.#own) names.push(this.#own.name);
     for (let at = 0; at < names.length; at += batchSize)
       await this.#link.subscribe(names.slice(at, at + batchSize));
     for (const entry of this.#entries.values()) {

@@ -11,7 +11,8 @@ const batchSize = 200;
  * Removes the members of a node whose lease is over. Other nodes may do the same at the same time: each membership is
  * removed and announced once.
  */
-export async function removeMembersOf(dead: string, { link, graceMs }: Node): Promise<void> {
+export async function removeMembersOf(dead: string, node: Node): Promise<void> {
+  const { link, graceMs } = node;
   const messages = new Map<string, Message>();
   for (;;) {
     const found = await link.run<string[]>("bury", dead, batchSize);
@@ -19,7 +20,8 @@ export async function removeMembersOf(dead: string, { link, graceMs }: Node): Pr
     const departures: Departure[] = [];
     for (let at = 0; at < found.length; at += 2)
       departures.push(departureOf(found[at] as string, found[at + 1] as string, messages));
-    await link.run("exit", 0, dead, 1, graceMs, ...exitArguments(departures));
+    const changes = await link.run<number[]>("exit", 0, dead, 1, graceMs, ...exitArguments(departures));
+    node.removedMembers += changes.filter((change) => change > 0).length;
   }
 }
 

@@ -87,7 +87,7 @@ export class RedisLink {
     for (const client of [this.commands, this.subscriber]) {
       client.on("error", ({ message }: Error) => this.#failed(message));
       client.on("close", () => this.#failed("the connection was closed"));
-      client.on("reconnecting", () => this.counts.reconnects++);
+      client.once("ready", () => client.on("ready", () => this.counts.reconnects++));
     }
   }
 

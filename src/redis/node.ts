@@ -25,6 +25,8 @@ export class Node {
   readonly channels: Channels;
   readonly publisher: Publisher;
   readonly departures: Departures;
+  /** Members of dead nodes that this node has removed. */
+  removedMembers = 0;
   readonly graceMs: number;
   readonly historyAgeMs: number;
 
