@@ -7,6 +7,7 @@ import { runCommand } from "./support/command.ts";
 import { skipWithout } from "./support/programs.ts";
 import { type Prometheus, type Sample, startPrometheus } from "./support/prometheus.ts";
 import { connectRaw } from "./support/raw.ts";
+import { startRedis } from "./support/redis.ts";
 import { until } from "./support/until.ts";
 
 interface Target {
@@ -29,6 +30,8 @@ const [, choiceMetric = "", choiceLabel = ""] = dashboard.templating.list
   .find(({ name }: { name: string }) => name === "instance")
   .query.query.match(/^label_values\((\w+), (\w+)\)$/);
 
+const skip = skipWithout("redis");
+
 const selector = /(\w+)\{([^}]*)\}/g;
 const grouping = /\bby \(([^)]*)\)/g;
 const labelsIn = (matchers: string): string[] =>
@@ -44,11 +47,11 @@ function selected({ expr }: Target): { name: string; labels: string[] }[] {
 }
 
 /**
- * Starts a server process whose clients have done something of everything that is counted; ann stays
- * connected.
+ * Starts a node on Redis whose clients have done something of everything that is counted; ann stays connected.
  */
 async function busyServer(t: TestContext): Promise<{ operations: string; ann: Member }> {
-  const command = runCommand(t, ["--port", "0", "--operations-port", "0"]);
+  const redis = await startRedis(t);
+  const command = runCommand(t, ["--port", "0", "--operations-port", "0", "--redis", redis.url]);
   const url = await command.ready();
   const ann = await enter(t, url, "ann", "lobby");
   await enter(t, `${url}/chat`, "bob", "lobby");
@@ -89,7 +92,7 @@ describe("the Grafana dashboard", () => {
     }
   });
 
-  test("queries nothing that the server does not export", async (t) => {
+  test("queries nothing that the server does not export", { skip }, async (t) => {
     const { series } = await scrape((await busyServer(t)).operations);
     const ofPrometheus = ["instance"];
     for (const target of targets) {
@@ -108,7 +111,7 @@ describe("the Grafana dashboard", () => {
     assert.deepEqual([series.has(choiceMetric), choiceLabel], [true, "instance"]);
   });
 
-  test("shows every metric that the server exports", async (t) => {
+  test("shows every metric that the server exports", { skip }, async (t) => {
     const { metrics } = await scrape((await busyServer(t)).operations);
     const shown = new Set(targets.flatMap(selected).map(({ name }) => name.replace(/_bucket$/, "")));
     assert.deepEqual(
@@ -129,7 +132,7 @@ describe("the Grafana dashboard", () => {
   });
 });
 
-describe("a Prometheus that scrapes the server", { skip: skipWithout("prometheus") }, () => {
+describe("a Prometheus that scrapes the server", { skip: skip || skipWithout("prometheus") }, () => {
   test("answers every query of the dashboard with numbers, and with the labels of its legend", async (t) => {
     const { operations, ann } = await busyServer(t);
     const prometheus = await startPrometheus(t, new URL(operations).host);
