@@ -1,6 +1,7 @@
 import type { Server } from "node:https";
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from "fastify";
 import type { CommonSettings } from "./config/settings.ts";
+import { type Core, createCore } from "./core.ts";
 import { operations } from "./http/operations.ts";
 import { page } from "./http/page.ts";
 import { answerTimeMs, boundAnswerTime } from "./net/answer-time.ts";
@@ -19,6 +20,8 @@ const requestCheckMs = 2_000;
 /** The largest body of a request to the page or to the operations routes. */
 const longestBodyBytes = 1_024;
 
+type Logger = NonNullable<FastifyServerOptions["logger"]>;
+
 /** The settings of the rooms and of the HTTP server around them. */
 export interface ServerSettings extends CommonSettings {
   /** As in `RoomcastOptions`; the command has no setting for it. */
@@ -35,10 +38,7 @@ export interface ServerSettings extends CommonSettings {
  *
  * @throws {SettingError} if the token keys or the certificate cannot be used
  */
-export async function build(
-  settings: ServerSettings,
-  logger: FastifyServerOptions["logger"] = false,
-): Promise<FastifyInstance> {
+export async function build(settings: ServerSettings, log: Logger = false): Promise<FastifyInstance> {
   const { host = "127.0.0.1", operationsPort, tlsCert, tlsKey } = settings;
   const { handshakeTimeoutMs, maxConnections } = settings;
   const http = {
@@ -47,6 +47,8 @@ export async function build(
     requestTimeout: Math.max(longestRequestMs, handshakeTimeoutMs),
     connectionsCheckingInterval: Math.min(requestCheckMs, handshakeTimeoutMs),
   };
+  let core: Core | undefined;
+  const logger = naming(() => core?.cluster?.node.id, log);
   const logController = new LogController({ disableRequestLogging: true });
   // No route takes a body, but Fastify reads the whole body before it answers 404.
   const bodyLimit = longestBodyBytes;
@@ -64,13 +66,19 @@ export async function build(
     const timer = setTimeout(() => app.server.closeAllConnections(), longestCloseMs);
     app.server.once("close", () => clearTimeout(timer));
   });
-  await serve(app, { publicNamespaces: [], ...settings });
+  const roomSettings = { publicNamespaces: [], ...settings };
+  core = createCore(roomSettings, app.log);
+  await serve(app, roomSettings, core);
   await app.register(page);
   const { metrics, health } = app.roomcast;
   if (operationsPort === undefined) app.register(operations, { metrics, health, loopbackOnly: true });
   else serveOperations(app, host, operationsPort);
   return app;
 }
+
+/** The options of a log whose lines name the node, if there is one. */
+const naming = (nodeId: () => string | undefined, log: Logger): Logger =>
+  log && { ...(log === true ? undefined : log), mixin: () => ({ node: nodeId() }) };
 
 /**
  * Serves the operations routes on their own port, from before the server listens until after it has closed.

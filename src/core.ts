@@ -83,7 +83,7 @@ export function createCore(settings: RoomSettings, logger: LineLog & KeyLog): Co
   );
   health.addCheck(() => cluster?.problem);
   health.addCheck(() => (admission.isFull ? "the maximum number of connections is reached" : undefined));
-  const log = new RepeatLog(logger);
+  const log = new RepeatLog(cluster?.log ?? logger);
   const rateLimiter = new RateLimiter(eventsPerSecond, eventsBurst);
   const attempts = new Attempts({ handlerTimeoutMs, log });
   const handshakes = new Handshakes({ attempts, rateLimiter, metrics, log });

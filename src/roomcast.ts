@@ -59,9 +59,12 @@ export const roomcast = fastifyPlugin<RoomcastOptions>(
   { name: "roomcast", fastify: "5.x" },
 );
 
-/** Serves the rooms on an app, with validated settings. */
-export async function serve(app: FastifyInstance, settings: RoomSettings): Promise<void> {
-  const core = createCore(settings, app.log);
+/** Serves the rooms on an app, with validated settings. @param core created from the same settings */
+export async function serve(
+  app: FastifyInstance,
+  settings: RoomSettings,
+  core = createCore(settings, app.log),
+): Promise<void> {
   await core.cluster?.open();
   const { io, drain } = await socketio(app, { ...settings, core });
   app.addHook("onListen", () => app.log.info(tokenPolicy(settings)));

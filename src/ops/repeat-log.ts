@@ -1,4 +1,4 @@
-type Level = "debug" | "info" | "warn" | "error";
+export type Level = "debug" | "info" | "warn" | "error";
 
 /** Shortest interval between two log lines about the same thing and the same address, in milliseconds. */
 const logRepeatMs = 5_000;
@@ -6,7 +6,7 @@ const logRepeatMs = 5_000;
 /** The log that lines are written to. */
 export type LineLog = Record<Level, (details: object, message: string) => void> & {
   /** Undefined if the application disabled its log. */
-  readonly level?: string;
+  readonly level?: string | undefined;
   /** Present in pino; an application's own logger may not have it. */
   isLevelEnabled?(level: Level): boolean;
 };

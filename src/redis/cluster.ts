@@ -1,3 +1,4 @@
+import { nodeLog } from "../ops/node-log.ts";
 import type { LineLog } from "../ops/repeat-log.ts";
 import type { Message, NamespaceName } from "../protocol.ts";
 import type { Hub } from "../rooms/hub.ts";
@@ -20,7 +21,8 @@ const expiryStepMs = 100;
 /** This node and the others with which it shares its rooms through Redis. */
 export class Cluster {
   readonly node: Node;
-  readonly #log: LineLog;
+  /** The log of this node, whose lines name it. */
+  readonly log: LineLog;
   readonly #lease: Lease;
   readonly #brokers = new Map<string, RedisBroker>();
   #touchedAtMs = performance.now();
@@ -28,8 +30,8 @@ export class Cluster {
   #nextExpiryMs = 0;
 
   constructor(options: NodeOptions, log: LineLog) {
-    this.#log = log;
-    this.node = new Node(options, log);
+    this.log = nodeLog(log, () => this.node.id);
+    this.node = new Node(options, this.log);
     this.#lease = new Lease({
       node: this.node,
       nodeTimeoutMs: options.nodeTimeoutMs,
@@ -61,12 +63,8 @@ export class Cluster {
   async open(): Promise<void> {
     await this.node.link.open();
     await this.#lease.start();
-    if (this.problem) this.#log.warn({}, `waiting for Redis at ${this.node.link.address}`);
-    else
-      this.#log.info(
-        { node: this.node.id },
-        `this node shares its rooms through Redis at ${this.node.link.address}`,
-      );
+    if (this.problem) this.log.warn({}, `waiting for Redis at ${this.node.link.address}`);
+    else this.log.info({}, `this node shares its rooms through Redis at ${this.node.link.address}`);
   }
 
   /** Removes the last members from Redis and closes the connections. */
@@ -80,18 +78,18 @@ export class Cluster {
     await this.node.channels.listen(this.node.id, (payload) => this.#told(payload));
     await this.node.channels.resubscribe();
     if (isForgotten) {
-      this.#log.warn({ node: this.node.id }, "Redis has lost its data: members are registered again");
+      this.log.warn({}, "Redis has lost its data: members are registered again");
       for (const broker of this.#brokers.values()) await broker.restore();
     }
     await this.node.departures.flush();
     await this.node.channels.catchUp();
     if (this.#isInspected) return;
     this.#isInspected = true;
-    for (const warning of await inspect(this.node.link.commands)) this.#log.warn({}, warning);
+    for (const warning of await inspect(this.node.link.commands)) this.log.warn({}, warning);
   }
 
   #removed(): void {
-    this.#log.warn({}, "this node was thought dead: its connections end, and its clients reconnect");
+    this.log.warn({}, "this node was thought dead: its connections end, and its clients reconnect");
     this.node.departures.clear();
     for (const { hub } of this.#brokers.values())
       for (const connection of [...hub.connections]) connection.close("unavailable");
