@@ -45,7 +45,8 @@ export class EngineSocket extends StockSocket implements SessionSocket {
     if (this.session && this.readyState !== "closing" && this.readyState !== "closed") {
       this.session.wait(bytesOf(data, writeOptions));
     }
-    super.sendPacket(type, data, options, callback);
+    const content = type === "open" ? openPacket(data as string, this.server.nodeId) : data;
+    super.sendPacket(type, content, options, callback);
   }
 
   // These record whether an application listens for an event of each packet. Counting listeners for each packet would
@@ -71,6 +72,10 @@ export class EngineSocket extends StockSocket implements SessionSocket {
 function observe(socket: EngineSocket, event: string | symbol): void {
   if (packetEvents.has(event)) socket.session.observed = true;
 }
+
+/** Adds the field `node` to Engine.IO's open packet. Clients ignore fields that they do not know. */
+const openPacket = (json: string, nodeId: (() => string) | undefined): string =>
+  nodeId ? JSON.stringify({ ...JSON.parse(json), node: nodeId() }) : json;
 
 const lengthOf = (data: Data = "") => (typeof data === "string" ? data.length : data.byteLength);
 

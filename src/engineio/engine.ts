@@ -39,6 +39,7 @@ export class Engine extends Server implements Shared {
   observed = false;
   onClose: (session: Session, reason: string) => void = () => {};
   readonly onEnd: (reason: DisconnectReason) => void;
+  readonly nodeId: (() => string) | undefined;
   /** WebSocket requests that application code has seen and may hold on to. */
   readonly #exposedRequests = new WeakSet<object>();
 
@@ -46,6 +47,7 @@ export class Engine extends Server implements Shared {
     options: Omit<ServerOptions, "cookie">,
     bounds: EngineBounds,
     onEnd: (reason: DisconnectReason) => void,
+    nodeId?: () => string,
   ) {
     const inbound = new InboundMemory(bounds.inboundMemoryMaxBytes);
     const receiving = { memory: inbound, bounds, scanner: new FrameScanner() };
@@ -55,6 +57,7 @@ export class Engine extends Server implements Shared {
     const { sendQueueMaxBytes } = bounds;
     this.packets = new PacketLimiter(maxPacketsPerSecond(bounds), (session) => session.close("rate limited"));
     this.onEnd = onEnd;
+    this.nodeId = nodeId;
     this.maxBatchBytes = sendQueueMaxBytes;
     this.slowConsumers = new SlowConsumers(bounds, (session) => session.close("slow consumer"));
     this.pacer = new Pacer(this.slowConsumers, sendQueueMaxBytes, this.opts.pingTimeout ?? 0);

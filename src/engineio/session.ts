@@ -28,6 +28,8 @@ export interface Shared {
   readonly maxBatchBytes: number;
   /** Whether an application listens on the server for Engine.IO's per-packet events. */
   readonly observed: boolean;
+  /** The name of this node, for the open packet; undefined if the rooms are on no other node. */
+  readonly nodeId: (() => string) | undefined;
   /** Called with the reason for each session that the server ends. */
   onEnd(reason: DisconnectReason): void;
   /** Called for each closed session, with Engine.IO's reason. */

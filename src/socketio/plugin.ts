@@ -11,7 +11,7 @@ import { SocketIOGateway } from "./gateway.ts";
 import { createServer, type ServerOptions, type SocketIOClient, type SocketIOServer } from "./server.ts";
 
 /** The options of the Socket.IO gateway. */
-export interface SocketIOOptions extends Omit<ServerOptions, "namespaces">, AttachOptions {
+export interface SocketIOOptions extends Omit<ServerOptions, "namespaces" | "nodeId">, AttachOptions {
   /** Namespaces of the application that need no token even if tokens are required. */
   publicNamespaces: readonly string[];
 }
@@ -32,9 +32,11 @@ export interface SocketIO {
 export async function socketio(app: FastifyInstance, options: SocketIOOptions): Promise<SocketIO> {
   if (![HttpServer, HttpsServer].some((Server) => (app.server as object) instanceof Server))
     throw new SettingError("roomcast needs an app of HTTP/1.1: register it in a Fastify app without http2.");
-  const { dispatchers, metrics, health, log } = options.core;
+  const { dispatchers, metrics, health, log, cluster } = options.core;
   const namespaces = dispatchers.map(({ namespace }) => namespace);
-  const { engine, io } = createServer({ ...options, namespaces }, (reason) => metrics.endings.add([reason]));
+  const nodeId = cluster && (() => cluster.node.id);
+  const serverOptions = { ...options, namespaces, nodeId };
+  const { engine, io } = createServer(serverOptions, (reason) => metrics.endings.add([reason]));
   const sessionOf = ({ conn }: SocketIOClient) => sessionOfConnection(conn);
   const empty = new EmptySessions(options.handshakeTimeoutMs, (socket) =>
     sessionOf(socket).close("no namespace"),

@@ -46,6 +46,8 @@ export interface ServerOptions extends Omit<EngineBounds, "burstBytes"> {
   maxRooms: number;
   /** roomcast's own namespaces, whose events are limited in size. All others belong to the application. */
   namespaces?: readonly { name: string }[];
+  /** The name of this node, which clients are told; undefined if the rooms are on no other node. */
+  nodeId?: (() => string) | undefined;
 }
 
 /** The time limit of an upgrade to WebSocket. */
@@ -76,7 +78,7 @@ export function createServer(
   onClose: (reason: DisconnectReason) => void,
 ): { io: SocketIOServer; engine: Engine } {
   const bounds = { ...options, burstBytes: burstBytes(options) };
-  const engine = new Engine(engineOptions(options), bounds, onClose);
+  const engine = new Engine(engineOptions(options), bounds, onClose, options.nodeId);
   const builtin = new Set(options.namespaces?.map(({ name }) => name));
   const decoderBounds = {
     maxPayloadBytes: options.maxPayloadBytes,
