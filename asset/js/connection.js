@@ -1,6 +1,6 @@
 /* global io */
 import { acked } from "./acks.js";
-import { presence, received, receivedDirect, synced, welcomed } from "./incoming.js";
+import { opened, presence, received, receivedDirect, synced, welcomed } from "./incoming.js";
 import { pageSize } from "./room.js";
 import { longestScript } from "./script.js";
 import { answered, prepareConnect, remark, saidBye, showKnownRoom } from "./state.js";
@@ -121,8 +121,12 @@ export function createConnection(state, changed) {
   }
 
   function listenToTransport(manager, on) {
+    const onHandshake = () => on(manager.engine, "handshake", (packet) => opened(state, packet));
+    onHandshake();
     on(manager, "reconnect_attempt", (attempt) => {
       state.attempt = attempt;
+      // The manager creates the engine of this attempt right after the event.
+      queueMicrotask(onHandshake);
     });
     on(manager, "open", () => {
       const { engine } = manager;

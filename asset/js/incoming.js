@@ -7,6 +7,12 @@ import { sentence, verdict as sentenceOf } from "./words.js";
  * How the events of the server change the state.
  */
 
+/** The transport is open; with several nodes, the server says which one it is. */
+export function opened(state, { node = "" }) {
+  if (node && state.node && node !== state.node) remark(state, ["Now on node ", { name: node }]);
+  state.node = node;
+}
+
 /** The server greets the connection. */
 export function welcomed(state, message) {
   const { entry, rooms: before, arriving } = state;

@@ -30,6 +30,8 @@ export function createState(entry) {
     reason: "",
     attempt: 0,
     transport: "",
+    /** The id of the node that the page is or was connected to; "" if the server is no node of several. */
+    node: "",
     socketId: "",
     namespace: entry.namespace,
     /** The name by which the server knows this connection. */
@@ -92,6 +94,7 @@ export function prepareConnect(state) {
 function reset(state) {
   Object.assign(state, {
     userId: "",
+    node: "",
     rooms: new Map(),
     conversations: new Map(),
     drafts: new Map(),

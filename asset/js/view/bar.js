@@ -21,15 +21,16 @@ export const bar = (state, actions) => {
   `;
 };
 
-const facts = ({ namespace, userId, status, transport, roundTripMs, socketId }, actions) => {
+const facts = ({ namespace, userId, status, transport, node, roundTripMs, socketId }, actions) => {
   const on = status === "connected";
   return html`
     <dl>
       ${userId ? fact("name", html`<bdi title=${userId}>${userId}</bdi>`) : nothing}
       ${fact("namespace", namespace)}
-      ${on ? fact("over", transport) : nothing}
-      ${on && roundTripMs !== undefined ? fact("ack", `${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`) : nothing}
-      ${on ? fact("id", copyable(socketId, actions)) : nothing}
+      ${on && node ? fact("node", html`<code>${node}</code>`, "node") : nothing}
+      ${on ? fact("over", transport, "detail") : nothing}
+      ${on && roundTripMs !== undefined ? fact("ack", `${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`, "detail") : nothing}
+      ${on ? fact("id", copyable(socketId, actions), "detail id") : nothing}
     </dl>
   `;
 };
@@ -60,7 +61,9 @@ const tools = (state, actions) => {
   `;
 };
 
-const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+/** @param kind "detail": only a wide window and the menu have room for it */
+const fact = (name, value, kind = nothing) =>
+  html`<div class=${kind}><dt>${name}</dt><dd>${value}</dd></div>`;
 
 const copyable = (socketId, { copy }) => html`
   <button class="plain" title="Copy the socket id" aria-label="Copy the socket id ${socketId}"
