@@ -74,10 +74,9 @@ export class Channels {
     return this.#entries.get(this.#nameOf(namespace, room))?.channel;
   }
 
-  /** Subscribes to the node's own channel. */
-  async listen(nodeId: string, receive: (payload: string) => void): Promise<void> {
+  /** Sets the receiver of the node's own channel, which {@link resubscribe} subscribes to. */
+  listen(nodeId: string, receive: (payload: string) => void): void {
     this.#own = { name: `${this.#link.prefix}:node:${nodeId}`, receive };
-    await this.#link.subscribe([this.#own.name]);
   }
 
   /** Subscribes to every channel again, on a new connection. */

@@ -75,7 +75,7 @@ export class Cluster {
   }
 
   async #recover(isForgotten: boolean): Promise<void> {
-    await this.node.channels.listen(this.node.id, (payload) => this.#told(payload));
+    this.node.channels.listen(this.node.id, (payload) => this.#told(payload));
     await this.node.channels.resubscribe();
     if (isForgotten) {
       this.log.warn({}, "Redis has lost its data: members are registered again");

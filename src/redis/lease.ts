@@ -111,8 +111,8 @@ export class Lease {
       this.#isRegistered = false;
       this.#isForgotten = false;
       this.#needsRecovery = true;
-      node.rename();
       removed();
+      node.rename();
       return this.#renew();
     }
     if (state === "new" && this.#isRegistered) this.#isForgotten = true;
