@@ -42,15 +42,19 @@ export const untimed = <T>(result: T | Promise<T>): T | Untimed<T> =>
  */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #unfinished = new Set<Promise<unknown>>();
+  /** The number of attempts within their time limit. */
+  #unfinished = 0;
+  /** Called when there is none. */
+  readonly #waiting: (() => void)[] = [];
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
   }
 
   /** Resolves when every attempt that has a time limit has ended. */
-  async idle(): Promise<void> {
-    while (this.#unfinished.size > 0) await Promise.allSettled(this.#unfinished);
+  idle(): Promise<void> {
+    if (this.#unfinished === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** Runs an action, synchronously if it returns no promise. The result never rejects. */
@@ -73,9 +77,8 @@ export class Attempts {
   }
 
   /** Resolves with a result that is not there yet, or rejects when its time is over. */
-  async settle<T>(actor: Actor, result: Pending<T>): Promise<T> {
-    const timed = result instanceof Untimed ? result : await this.#withinTime(actor, result);
-    return timed instanceof Untimed ? timed.result : timed;
+  settle<T>(actor: Actor, result: Pending<T>): Promise<T> {
+    return result instanceof Untimed ? result.result : this.#withinTime(actor, result);
   }
 
   /** The error that the client receives for anything that was thrown. */
@@ -88,19 +91,27 @@ export class Attempts {
     return error;
   }
 
-  #withinTime<T>({ address }: Actor, promised: Promise<T>): Promise<T> {
+  #withinTime<T>({ address }: Actor, promised: Promise<T | Untimed<T>>): Promise<T> {
     const { handlerTimeoutMs, log } = this.#options;
-    // With Promise.race, each event would take three more promises.
-    const answer = new Promise<T>((resolve, reject) => {
+    this.#unfinished++;
+    // With Promise.race, each event would take four more promises.
+    return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
         log.write({ level: "warn", message: "a handler took too long", about: { address } });
-        reject(new ClientError("timeout"));
+        end(() => reject(new ClientError("timeout")));
       }, handlerTimeoutMs);
-      promised.then(resolve, reject).finally(() => clearTimeout(timer));
+      let hasEnded = false;
+      const end = (settle: () => void) => {
+        if (hasEnded) return;
+        hasEnded = true;
+        clearTimeout(timer);
+        settle();
+        if (--this.#unfinished === 0) for (const done of this.#waiting.splice(0)) done();
+      };
+      promised.then(
+        (value) => end(() => resolve(value instanceof Untimed ? value.result : value)),
+        (error) => end(() => reject(error)),
+      );
     });
-    this.#unfinished.add(answer);
-    const ended = () => this.#unfinished.delete(answer);
-    answer.then(ended, ended);
-    return answer;
   }
 }

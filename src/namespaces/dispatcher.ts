@@ -142,10 +142,10 @@ export class Dispatcher {
       rateLimiter.take(member.session, startMs);
       const reply = call(this.namespace, member, request);
       if (!isPending(reply)) return this.#succeed(request, startMs, reply);
-      return attempts
-        .settle(member.session, reply)
-        .then((late) => this.#succeed(request, startMs, late))
-        .catch((thrown) => this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown)));
+      return attempts.settle(member.session, reply).then(
+        (late) => this.#succeed(request, startMs, late),
+        (thrown) => this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown)),
+      );
     } catch (thrown) {
       this.#refuse(member, request, startMs, attempts.errorOf(member.session, thrown));
     }

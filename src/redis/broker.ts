@@ -12,7 +12,7 @@ import type { Channel, ChannelOwner, Missed } from "./channel.ts";
 import type { Departure } from "./departures.ts";
 import { longestAnswerMs, withinTime } from "./link.ts";
 import type { Node } from "./node.ts";
-import { idKey, offsetsOf, remembered } from "./publisher.ts";
+import { idKey, offsetsOf, type Published, remembered } from "./publisher.ts";
 
 /** Bytes of the log that a channel reads at once when it catches up. */
 const catchUpBytes = 256_000;
@@ -55,15 +55,23 @@ export class RedisBroker implements Broker, ChannelOwner {
     return this.#node.id;
   }
 
-  async publish(publication: Publication): Promise<Receipt> {
-    const { id, rooms } = publication.message;
-    const published = await this.#node.publisher.publish(this.#namespace, publication);
+  publish(publication: Publication): Promise<Receipt> {
+    // The hot path: a single promise.
+    return new Promise((resolve, reject) => {
+      const published = (result: Published) => resolve(this.#receipt(publication.message, result));
+      this.#node.publisher.publish(this.#namespace, publication, published, reject);
+    });
+  }
+
+  #receipt({ id, rooms }: Message, published: Published): Receipt | Promise<Receipt> {
     if (typeof published === "string") return { ...remembered(published), recipients: 0, duplicate: true };
     const [recipients, ...offsets] = published;
-    // Its sender receives its own copy before the ack, as everywhere.
-    for (const [index, offset] of offsets.entries())
-      await this.#channel(rooms[index] as RoomName)?.delivered(positionOf(offset));
-    return { id, rooms, recipients, offsets: offsetsOf(rooms, offsets), duplicate: false };
+    const receipt = { id, rooms, recipients, offsets: offsetsOf(rooms, offsets), duplicate: false };
+    // Its sender receives its own copy before the ack, as on a single node.
+    const delivered = offsets.map((offset, index) =>
+      this.#channel(rooms[index] as RoomName)?.delivered(positionOf(offset)),
+    );
+    return delivered.some(Boolean) ? Promise.all(delivered).then(() => receipt) : receipt;
   }
 
   async published(dedupKey: string): Promise<Remembered | undefined> {

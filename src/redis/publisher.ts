@@ -18,12 +18,12 @@ export interface PublisherOptions {
 }
 
 /** What became of a message: what was remembered of an earlier one with the same id, or the recipients and offsets. */
-type Published = string | [recipients: number, ...offsets: string[]];
+export type Published = string | [recipients: number, ...offsets: string[]];
 
 interface Waiting {
   readonly args: string[];
-  resolve(published: Published): void;
-  reject(error: unknown): void;
+  published(result: Published): void;
+  failed(error: unknown): void;
 }
 
 /** Logs and publishes messages. Those of one event loop turn take one call of the script. */
@@ -39,12 +39,18 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** @throws {ClientError} `unavailable` */
-  publish(namespace: NamespaceName, publication: Publication): Promise<Published> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#flush());
-      this.#waiting.push({ args: argumentsOf(namespace, publication), resolve, reject });
-    });
+  /**
+   * @param published called with what became of the message
+   * @param failed called with the {@link ClientError} `unavailable`
+   */
+  publish(
+    namespace: NamespaceName,
+    publication: Publication,
+    published: (result: Published) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+    this.#waiting.push({ args: argumentsOf(namespace, publication), published, failed });
   }
 
   #flush(): void {
@@ -72,9 +78,9 @@ export class Publisher {
       const messages = batch.flatMap(({ args }) => args);
       const replies = await this.#link.run<Published[]>("publish", ...options, ...messages);
       this.published += batch.length;
-      for (const [index, { resolve }] of batch.entries()) resolve(replies[index] as Published);
+      for (const [index, { published }] of batch.entries()) published(replies[index] as Published);
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      for (const { failed } of batch) failed(error);
     }
   }
 }
