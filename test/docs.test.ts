@@ -85,7 +85,9 @@ describe("tables", () => {
   test("the proxy configurations equal those that the tests run", () => {
     for (const [language, file] of [
       ["nginx", "nginx.conf"],
+      ["nginx", "nginx-nodes.conf"],
       ["haproxy", "haproxy.cfg"],
+      ["haproxy", "haproxy-nodes.cfg"],
     ]) {
       const block = `\`\`\`${language}\n${read(`./proxies/${file}`)}\`\`\`\n`;
       assert.ok(document("deployment").includes(block), file);
@@ -106,7 +108,7 @@ describe("tables", () => {
       "seeds",
     ])
       flags.add(other);
-    for (const other of ["only", "servers", "json", "profile"]) flags.add(other);
+    for (const other of ["only", "servers", "nodes", "json", "profile", "now"]) flags.add(other);
     for (const name of names) {
       for (const flag of matches(document(name), /(?<![\w-])--([a-z][a-z-]*)/g))
         assert.ok(flags.has(flag), `${name}: --${flag}`);

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { connect as openTls } from "node:tls";
 import { readCertificate } from "../src/tls.ts";
+import { makeCertificate } from "./support/certificate.ts";
 import { client, connect, next } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { skipWithout, skipWithoutSignals } from "./support/programs.ts";
@@ -13,26 +12,6 @@ import { until } from "./support/until.ts";
 
 const skip = skipWithout("openssl");
 const skipSignals = skip || skipWithoutSignals;
-
-/** Creates a self-signed certificate for a name in a new folder. */
-function makeCertificate(name: string): { cert: string; key: string } {
-  const folder = mkdtempSync(join(tmpdir(), "roomcast-"));
-  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  const made = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    key,
-    "-out",
-    cert,
-  ];
-  execFileSync("openssl", ["req", "-x509", ...made, ...subject], { stdio: "ignore" });
-  return { cert, key };
-}
 
 /** The common name of the certificate that a server currently presents. */
 function nameShown(url: string): Promise<unknown> {

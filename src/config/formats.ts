@@ -18,11 +18,19 @@ export function isProxy(proxy: string): boolean {
   }
 }
 
-/** Whether this is the URL of a Redis server. */
+/** Whether this is the URL of a Redis server, with a number of a database at most. */
 export function isRedisUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
-  const { protocol, hostname, pathname } = new URL(url);
-  return /^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname);
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(url);
+  if (!/^rediss?:$/.test(protocol) || hostname === "" || !/^(\/\d*)?$/.test(pathname)) return false;
+  // With an unescaped ? or # in the password, the rest of it is here, and its begin is the port, which is logged.
+  if (search !== "" || hash !== "") return false;
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether this is a valid source of keys: an http or https URL without a password, or a path. */

@@ -90,7 +90,7 @@ const roomSettings = {
   redis: Type.Optional(
     Type.String({
       title: "a redis:// or rediss:// URL",
-      description: "Redis through which several nodes share their rooms; set REDIS to hide its password",
+      description: "Redis that several nodes share; set REDIS instead of the flag",
       format: "redis-url",
     }),
   ),
@@ -101,7 +101,7 @@ const roomSettings = {
     pattern: "^[\\w.-]{1,64}$",
   }),
   nodeTimeoutMs: milliseconds(
-    "Time without a sign of life after which other nodes remove the members of a node",
+    "Time without a sign of life after which a node's members are removed",
     10_000,
     500,
   ),

@@ -58,11 +58,12 @@ export class Cluster {
   /**
    * Connects to Redis, or begins to wait for it if it is absent.
    *
-   * @throws {SettingError} if Redis refuses the login
+   * @throws {SettingError} if Redis refuses the login, or the user lacks rights
    */
   async open(): Promise<void> {
     await this.node.link.open();
     await this.#lease.start();
+    this.node.link.opened();
     if (this.problem) this.log.warn({}, `waiting for Redis at ${this.node.link.address}`);
     else this.log.info({}, `this node shares its rooms through Redis at ${this.node.link.address}`);
   }

@@ -14,8 +14,15 @@ const maxPendingBytes = 64_000_000;
 
 const maxReconnectDelayMs = 500;
 
-const isLoginError = (message: string) =>
-  /WRONGPASS|NOAUTH|NOPERM|AUTH failed|without any password|invalid password/i.test(message);
+const isLoginError = (message: string) => /WRONGPASS|NOAUTH|AUTH failed|invalid password/i.test(message);
+
+/** A user without the rights that this server needs, or a database that does not exist. */
+const isSettingError = (message: string) =>
+  /NOPERM|user executing the script can't|DB index is out of range/i.test(message);
+
+/** If all addresses of a host refuse the connection, the error has a code only. */
+const textOf = ({ message, code = "" }: NodeJS.ErrnoException) =>
+  (message || code).replace(/^(read|write) /, "");
 
 export type ScriptName = keyof typeof scripts;
 type Argument = string | number;
@@ -61,6 +68,7 @@ export class RedisLink {
   #pendingBytes = 0;
   #isCorked = false;
   #lastProblem = "";
+  #isOpened = false;
   #isClosed = false;
 
   constructor({ url, prefix, log }: LinkOptions) {
@@ -85,8 +93,9 @@ export class RedisLink {
     this.commands = new Redis(url, { ...options, scripts: Object.fromEntries(definitions) });
     this.subscriber = new Redis(url, options);
     for (const client of [this.commands, this.subscriber]) {
-      client.on("error", ({ message }: Error) => this.#failed(message));
-      client.on("close", () => this.#failed("the connection was closed"));
+      client.on("error", (error: Error) => this.#failed(textOf(error)));
+      // The error that ends a connection comes first, and says more.
+      client.on("close", () => this.#lastProblem || this.#failed("the connection was closed"));
       client.once("ready", () => client.on("ready", () => this.counts.reconnects++));
     }
   }
@@ -102,19 +111,31 @@ export class RedisLink {
   }
 
   /**
-   * Connects. If Redis is absent, it is waited for in the background.
+   * Connects. If Redis is absent or does not answer, it is waited for in the background.
    *
    * @throws {SettingError} if Redis refuses the login
    */
   async open(): Promise<void> {
-    for (const client of [this.commands, this.subscriber]) {
-      await client.connect().catch(({ message }: Error) => {
-        const reason = `${message} ${this.#lastProblem}`;
-        if (!isLoginError(reason)) return;
-        this.close();
-        throw new SettingError(`Redis at ${this.address} refuses the user or password in --redis.`);
-      });
-    }
+    // If it fails, the reason was an event.
+    await Promise.allSettled([this.commands, this.subscriber].map((client) => withinTime(client.connect())));
+    this.#mustBeAccepted();
+  }
+
+  /**
+   * Ends the start, after which every problem is one that may pass.
+   *
+   * @throws {SettingError} if the user lacks rights
+   */
+  opened(): void {
+    this.#mustBeAccepted();
+    this.#isOpened = true;
+  }
+
+  #mustBeAccepted(): void {
+    const reason = this.#lastProblem;
+    if (!isLoginError(reason) && !isSettingError(reason)) return;
+    this.close();
+    throw new SettingError(`Redis at ${this.address} cannot be used: ${explained(reason)}.`);
   }
 
   close(): void {
@@ -210,8 +231,9 @@ export class RedisLink {
   #failed(message: string): void {
     if (this.#isClosed || message === "" || message === this.#lastProblem) return;
     this.#lastProblem = message;
-    const what = isLoginError(message) ? "it refuses the user or password in --redis" : message;
-    this.#log.warn({}, `Redis at ${this.address} cannot be used: ${what}`);
+    // These end the start with the same sentence.
+    if (!this.#isOpened && (isLoginError(message) || isSettingError(message))) return;
+    this.#log.warn({}, `Redis at ${this.address} cannot be used: ${explained(message)}`);
   }
 
   /** Logs that Redis answers again, if there was a problem. */
@@ -220,6 +242,9 @@ export class RedisLink {
     this.#lastProblem = "";
   }
 }
+
+const explained = (message: string) =>
+  isLoginError(message) ? "it refuses the user or the password in its URL" : message;
 
 const nameOf = (script: string) => `roomcast:${script}`;
 

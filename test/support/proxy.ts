@@ -42,7 +42,7 @@ const answers = (url: string) =>
   );
 
 /** The text of a shipped configuration. */
-export const shipped = (name: "nginx.conf" | "haproxy.cfg"): string =>
+export const shipped = (name: string): string =>
   readFileSync(new URL(`../proxies/${name}`, import.meta.url), "utf8");
 
 function edited(text: string, edits: Edits): string {
@@ -92,20 +92,24 @@ http {
 `;
 
 /** Starts nginx with the shipped configuration on a free port; it is killed when the test ends. */
-export async function startNginx(t: TestContext, edits: Edits): Promise<RunningProxy> {
+export async function startNginx(t: TestContext, edits: Edits, name = "nginx.conf"): Promise<RunningProxy> {
   const path = folder(t);
   const port = await freePort();
   const listen = { "listen 80;": `listen 127.0.0.1:${port};` };
-  writeFileSync(join(path, "roomcast.conf"), edited(shipped("nginx.conf"), { ...listen, ...edits }));
+  writeFileSync(join(path, "roomcast.conf"), edited(shipped(name), { ...listen, ...edits }));
   writeFileSync(join(path, "nginx.conf"), aroundNginx(path));
   return start(t, port, "nginx", "-e", "stderr", "-p", path, "-c", join(path, "nginx.conf"));
 }
 
 /** Starts HAProxy with the shipped configuration on a free port; it is killed when the test ends. */
-export async function startHaproxy(t: TestContext, edits: Edits): Promise<RunningProxy> {
+export async function startHaproxy(
+  t: TestContext,
+  edits: Edits,
+  name = "haproxy.cfg",
+): Promise<RunningProxy> {
   const path = join(folder(t), "haproxy.cfg");
   const port = await freePort();
   const bind = { "bind :80": `bind 127.0.0.1:${port}` };
-  writeFileSync(path, edited(shipped("haproxy.cfg"), { ...bind, ...edits }));
+  writeFileSync(path, edited(shipped(name), { ...bind, ...edits }));
   return start(t, port, "haproxy", "-db", "-f", path);
 }

@@ -37,6 +37,7 @@ const slow = [
   "pipeline",
   "recovery",
   "redis-operations",
+  "redis-start",
   "settings",
   "shutdown",
   "slow",
