@@ -14,18 +14,19 @@ export interface Terminal {
 }
 
 /**
- * A stream for pino that makes its JSON readable: time, level and message, then one line per further field.
+ * A stream for pino that makes its JSON readable: time, level, node and message, then one line per further field.
  */
 export function terminalLog(terminal: Terminal): { write(line: string): void } {
   const hasColors = terminal.hasColors();
   const coloured = (text: string, colour: number) => (hasColors ? `\x1b[${colour}m${text}\x1b[39m` : text);
   return {
     write(line) {
-      const { level, time, msg = "", pid, hostname, ...fields } = JSON.parse(line);
+      const { level, time, msg = "", node, pid, hostname, ...fields } = JSON.parse(line);
       const { name, colour } = levels[level] ?? { name: `LEVEL ${level}`, colour: 39 };
       const clock = new Date(time).toTimeString().slice(0, 8);
+      const where = node === undefined ? "" : ` ${escaped(String(node))}`;
       const lines = [
-        `[${clock}] ${coloured(name, colour)}: ${coloured(escaped(String(msg)), 36)}`,
+        `[${clock}] ${coloured(name, colour)}${where}: ${coloured(escaped(String(msg)), 36)}`,
         ...details(fields),
       ];
       terminal.write(`${lines.join("\n    ")}\n`);

@@ -18,6 +18,7 @@ function written(fields: object, hasColors = false): string {
 describe("a log line on a terminal shows", () => {
   const cases: Record<string, [fields: object, text: string]> = {
     "time, level and message": [{ msg: "ready" }, "[09:05:07] INFO: ready\n"],
+    "the node": [{ msg: "ready", node: "16d9d30b9c" }, "[09:05:07] INFO 16d9d30b9c: ready\n"],
     "a custom level": [{ level: 35, msg: "hm" }, "[09:05:07] LEVEL 35: hm\n"],
     "other fields as JSON": [
       { msg: "x", address: "::1", at: { port: 1 }, nothing: null },
