@@ -45,4 +45,34 @@ describe("a node on Redis", { skip: skipWithout("redis") }, () => {
     await bob.ask("chat", "hello");
     await ann.hears("<= hello");
   });
+
+  test("goes on when messages of a log that was lost arrive late", async (t) => {
+    const { redis, proxy, a, b } = await startNodes(t);
+    const ann = await enter(t, a.url, "ann", "lobby");
+    const bob = await enter(t, b.url, "bob", "lobby");
+    await bob.ask("chat", "one");
+    await ann.hears("<= one");
+    const reads = proxy.holdAnswerTo("commands", "after");
+    proxy.cut("subscriber");
+    await reads;
+    await bob.ask("chat", "two");
+    await redis.command("FLUSHALL");
+    proxy.cut("commands");
+    proxy.release("commands");
+    const channel = clusterOf(a).node.channels.get("/", "lobby");
+    await until(() => assert.equal(channel?.isStalled, false));
+    await until(async () => assert.equal((await bob.ask("chat", "three")).error, undefined));
+    await ann.hears("<= three");
+  });
+
+  test("shares nothing with nodes on another database of the same Redis", async (t) => {
+    const redis = await startRedis(t);
+    const ann = await enter(t, (await startServer(t, { redis: `${redis.url}/1` })).url, "ann", "lobby");
+    const bob = await enter(t, (await startServer(t, { redis: `${redis.url}/2` })).url, "bob", "lobby");
+    await ann.ask("publish", "lobby", 1, { transient: true });
+    await ann.ask("chat", "of ann");
+    await bob.ask("chat", "of bob");
+    assert.deepEqual(ann.texts, ["connected!", "<= ann join lobby", "", "<= of ann"]);
+    assert.deepEqual(bob.texts, ["connected!", "<= bob join lobby", "<= of bob"]);
+  });
 });

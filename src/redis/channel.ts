@@ -160,6 +160,12 @@ export class Channel {
     this.#hasDropped = true;
   }
 
+  /** Forgets the logged messages that wait: the log is read next. Those of a log that was lost would never fit. */
+  #forgetQueued(): void {
+    this.#queue = this.#queue?.filter((payload) => payload[0] !== "M");
+    this.#queuedChars = this.#queue?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+  }
+
   #handle(payload: string): void {
     switch (payload[0]) {
       case "M":
@@ -246,6 +252,7 @@ export class Channel {
 
   /** Reads and delivers a part of what is missing. @returns whether there is more */
   async #read(): Promise<boolean> {
+    this.#forgetQueued();
     const missed = await this.#owner.missed(this.room, this.position, this.#change);
     const { head, seq, entries, isComplete, changes, change, members } = missed;
     const isGap = this.position !== undefined && !isComplete;
