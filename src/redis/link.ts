@@ -45,6 +45,7 @@ export interface LinkCounts {
 export class RedisLink {
   readonly commands: Redis;
   readonly subscriber: Redis;
+  /** What the names of all keys and channels begin with. */
   readonly prefix: string;
   /** Host and port of Redis. */
   readonly address: string;
@@ -64,7 +65,6 @@ export class RedisLink {
   #isClosed = false;
 
   constructor({ url, prefix, log }: LinkOptions) {
-    this.prefix = prefix;
     this.#log = log;
     const { host, hostname } = new URL(url);
     this.address = host === hostname ? `${host}:6379` : host;
@@ -84,6 +84,9 @@ export class RedisLink {
     ]);
     this.commands = new Redis(url, { ...options, scripts: Object.fromEntries(definitions) });
     this.subscriber = new Redis(url, options);
+    // All databases of a Redis share its channels.
+    const { db } = this.commands.options;
+    this.prefix = db ? `${prefix}@${db}` : prefix;
     for (const client of [this.commands, this.subscriber]) {
       client.on("error", ({ message }: Error) => this.#failed(message));
       client.on("close", () => this.#failed("the connection was closed"));
