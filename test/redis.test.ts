@@ -65,6 +65,26 @@ describe("a node on Redis", { skip: skipWithout("redis") }, () => {
     await ann.hears("<= three");
   });
 
+  test("keeps a member that has repeated a refused join", async (t) => {
+    const { redis, proxy, a } = await startNodes(t);
+    const ann = await enter(t, a.url, "ann", "lobby");
+    await enter(t, a.url, "bob", "den");
+    await redis.shutDown();
+    await until(async () => assert.equal((await ann.ask("join", "den")).error?.code, "unavailable"));
+    // The refused request is undone when Redis is back, at the end of the recovery.
+    const { departures } = clusterOf(a).node;
+    await until(() => assert.equal(departures.size, 1));
+    const recovers = proxy.holdAnswerTo("subscriber", "subscribe");
+    await redis.start();
+    await recovers;
+    const joined = ann.ask("join", "den");
+    await until(async () => assert.equal(await redis.command("HLEN", "roomcast:{/ den}:members"), 2));
+    proxy.release("subscriber");
+    assert.deepEqual((await joined).rooms, ["lobby", "den"]);
+    await until(() => assert.equal(departures.size, 0));
+    assert.equal((await ann.ask("chat", "hello", "den")).recipients, 2);
+  });
+
   test("shares nothing with nodes on another database of the same Redis", async (t) => {
     const redis = await startRedis(t);
     const ann = await enter(t, (await startServer(t, { redis: `${redis.url}/1` })).url, "ann", "lobby");

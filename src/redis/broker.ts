@@ -163,10 +163,15 @@ export class RedisBroker implements Broker, ChannelOwner {
     announcements?: ReadonlyMap<RoomName, Message | undefined>,
   ): Promise<void> {
     const departure = { namespace: this.#namespace, connection: id, userId, isLost };
-    const isMember = (room: RoomName) => this.hub.get(id)?.rooms.includes(room);
-    const departures: Departure[] = rooms
-      .filter((room) => !isMember(room))
-      .map((room) => ({ ...departure, room, json: encoded(room, announcements?.get(room)) }));
+    // A client that was refused may have repeated its request.
+    const isMember = (room: RoomName) =>
+      this.#entering.get(id)?.entrances.has(room) || this.hub.get(id)?.rooms.includes(room) || false;
+    const departures: Departure[] = rooms.map((room) => ({
+      ...departure,
+      room,
+      json: encoded(room, announcements?.get(room)),
+      isObsolete: () => isMember(room),
+    }));
     if (!this.hub.get(id)) departures.push({ ...departure, room: "", json: "" });
     return this.#node.departures.add(departures);
   }
