@@ -85,6 +85,25 @@ describe("a node on Redis", { skip: skipWithout("redis") }, () => {
     assert.equal((await ann.ask("chat", "hello", "den")).recipients, 2);
   });
 
+  test("makes a connection a member though the announcement of it is lost", async (t) => {
+    const { proxy, a, b } = await startNodes(t);
+    const ann = await enter(t, a.url, "ann", "den");
+    const bob = await enter(t, b.url, "bob", "den");
+    await enter(t, a.url, "cleo", "lobby");
+    proxy.hold("subscriber");
+    const joined = ann.ask("join", "lobby");
+    // More changes than a room keeps, from when ann is a member.
+    await until(async () => assert.equal((await bob.ask("join", "lobby")).members, 3));
+    for (let n = 0; n < 70; n++) {
+      await bob.ask("leave", "lobby");
+      await bob.ask("join", "lobby");
+    }
+    proxy.cut("subscriber");
+    proxy.release("subscriber");
+    assert.deepEqual((await joined).rooms, ["den", "lobby"]);
+    assert.equal((await ann.ask("chat", "hello", "lobby")).recipients, 3);
+  });
+
   test("shares nothing with nodes on another database of the same Redis", async (t) => {
     const redis = await startRedis(t);
     const ann = await enter(t, (await startServer(t, { redis: `${redis.url}/1` })).url, "ann", "lobby");

@@ -102,6 +102,8 @@ export class RedisBroker implements Broker, ChannelOwner {
       const changes = await this.#register(connection, entrances);
       await Promise.all(changes.map((change, index) => channels[index]?.changed(change)));
       mustBeConnected();
+      // A channel that lost its subscription may be unable to read all changes that it has missed.
+      for (const { room } of entrances) this.joined(room, connection.id);
     } finally {
       for (const channel of channels) channel.pins--;
     }
