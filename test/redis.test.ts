@@ -104,6 +104,14 @@ describe("a node on Redis", { skip: skipWithout("redis") }, () => {
     assert.equal((await ann.ask("chat", "hello", "lobby")).recipients, 3);
   });
 
+  test("acks messages though it receives nothing from Redis any more", async (t) => {
+    const { proxy, a } = await startNodes(t);
+    const ann = await enter(t, a.url, "ann", "lobby");
+    proxy.hold("subscriber");
+    assert.equal((await ann.ask("chat", "hello")).recipients, 1);
+    proxy.cut("subscriber");
+  });
+
   test("shares nothing with nodes on another database of the same Redis", async (t) => {
     const redis = await startRedis(t);
     const ann = await enter(t, (await startServer(t, { redis: `${redis.url}/1` })).url, "ann", "lobby");

@@ -145,7 +145,7 @@ export class RedisBroker implements Broker, ChannelOwner {
     ];
     const [change = 0] = await link.run<number[]>("exit", ...options, 0, room, encoded(room, announcement));
     // If the change does not arrive, the member has left nevertheless.
-    await withinTime(Promise.resolve(this.#channel(room)?.changed(change))).catch(() => {});
+    await this.#channel(room)?.changed(change);
     this.left(room, connection.id);
   }
 
