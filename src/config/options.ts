@@ -86,7 +86,7 @@ export interface RoomcastOptions extends Partial<GivenSettings> {
   presenceGraceMs?: number;
   /**
    * URL of the Redis server (6.2 or later) through which several nodes share their rooms: `redis://` or `rediss://`, with
-   * user and password if it asks for them.
+   * user and password if it asks for them. Nodes on different databases (`redis://host/1`) share nothing.
    *
    * @defaultValue none: the rooms live in this process
    */

@@ -110,6 +110,8 @@ export class RedisBroker implements Broker, ChannelOwner {
       const changes = await this.#register(connection, entrances);
       await Promise.all(changes.map((change, index) => channels[index]?.changed(change)));
       mustBeConnected();
+      // A channel that lost its subscription may be unable to read all changes that it has missed.
+      for (const { room } of entrances) this.joined(room, connection.id);
     } finally {
       for (const channel of channels) channel.pins--;
     }
@@ -151,7 +153,7 @@ export class RedisBroker implements Broker, ChannelOwner {
     ];
     const [change = 0] = await link.run<number[]>("exit", ...options, 0, room, encoded(room, announcement));
     // If the change does not arrive, the member has left nevertheless.
-    await withinTime(Promise.resolve(this.#channel(room)?.changed(change))).catch(() => {});
+    await this.#channel(room)?.changed(change);
     this.left(room, connection.id);
   }
 
@@ -171,10 +173,15 @@ export class RedisBroker implements Broker, ChannelOwner {
     announcements?: ReadonlyMap<RoomName, Message | undefined>,
   ): Promise<void> {
     const departure = { namespace: this.#namespace, connection: id, userId, isLost };
-    const isMember = (room: RoomName) => this.hub.get(id)?.rooms.includes(room);
-    const departures: Departure[] = rooms
-      .filter((room) => !isMember(room))
-      .map((room) => ({ ...departure, room, json: encoded(room, announcements?.get(room)) }));
+    // A client that was refused may have repeated its request.
+    const isMember = (room: RoomName) =>
+      this.#entering.get(id)?.entrances.has(room) || this.hub.get(id)?.rooms.includes(room) || false;
+    const departures: Departure[] = rooms.map((room) => ({
+      ...departure,
+      room,
+      json: encoded(room, announcements?.get(room)),
+      isObsolete: () => isMember(room),
+    }));
     if (!this.hub.get(id)) departures.push({ ...departure, room: "", json: "" });
     return this.#node.departures.add(departures);
   }

@@ -5,6 +5,7 @@ import type { Hub } from "../rooms/hub.ts";
 import { LogEntry } from "../rooms/log.ts";
 import { type Position, positionOf } from "../rooms/position.ts";
 import { type Change, changeOf, decodeChange } from "./events.ts";
+import { longestAnswerMs } from "./link.ts";
 import { Waiters } from "./waiters.ts";
 
 /** The most messages that a channel keeps for members that replay, and the most characters of them. */
@@ -13,6 +14,9 @@ const maxTailChars = 1_000_000;
 
 /** The most characters of messages that wait until the channel has caught up. The log has what is dropped. */
 const maxQueuedChars = 4_000_000;
+
+/** How long a sender waits for its own copy of a message that is logged, in milliseconds. */
+const longestDeliveryMs = 1_000;
 
 /** What a channel has missed, as it is read from Redis. */
 export interface Missed {
@@ -82,8 +86,8 @@ export class Channel {
   #tailChars = 0;
   #hasDropped = false;
   readonly #recordings = new Set<Recording>();
-  readonly #seqWaiters = new Waiters();
-  readonly #changeWaiters = new Waiters();
+  readonly #seqWaiters = new Waiters(longestDeliveryMs);
+  readonly #changeWaiters = new Waiters(longestAnswerMs);
 
   constructor(room: RoomName, owner: ChannelOwner, counts: ChannelCounts) {
     this.room = room;
@@ -106,7 +110,7 @@ export class Channel {
     return this.#seqWaiters.until(seq);
   }
 
-  /** Resolves when a change has taken effect on this node. */
+  /** Resolves when a change has taken effect on this node, or if that must be waited for too long. */
   changed(change: number): Promise<void> | undefined {
     return change <= this.#change ? undefined : this.#changeWaiters.until(change);
   }
@@ -158,6 +162,12 @@ export class Channel {
     this.#queue = this.#queue?.filter((queued) => queued[0] !== "M" && queued[0] !== "T");
     this.#queuedChars = 0;
     this.#hasDropped = true;
+  }
+
+  /** Forgets the logged messages that wait: the log is read next. Those of a log that was lost would never fit. */
+  #forgetQueued(): void {
+    this.#queue = this.#queue?.filter((payload) => payload[0] !== "M");
+    this.#queuedChars = this.#queue?.reduce((sum, { length }) => sum + length, 0) ?? 0;
   }
 
   #handle(payload: string): void {
@@ -246,6 +256,7 @@ export class Channel {
 
   /** Reads and delivers a part of what is missing. @returns whether there is more */
   async #read(): Promise<boolean> {
+    this.#forgetQueued();
     const missed = await this.#owner.missed(this.room, this.position, this.#change);
     const { head, seq, entries, isComplete, changes, change, members } = missed;
     const isGap = this.position !== undefined && !isComplete;

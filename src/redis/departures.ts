@@ -13,6 +13,8 @@ export interface Departure {
   readonly room: RoomName;
   /** The announcement as JSON; "" if nobody is told. */
   readonly json: string;
+  /** Whether the connection is a member again, or is becoming one. */
+  isObsolete?(): boolean;
 }
 
 const batchSize = 100;
@@ -72,7 +74,7 @@ export class Departures {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0 && !this.#link.problem) {
-      const batch = this.#waiting.splice(0, batchSize);
+      const batch = this.#waiting.splice(0, batchSize).filter((departure) => !departure.isObsolete?.());
       try {
         await this.#link.run("exit", 0, this.#nodeId(), 0, this.#graceMs, ...exitArguments(batch));
         if (batch.some(({ isLost }) => isLost)) this.onLost();

@@ -118,8 +118,11 @@ export class Lease {
     if (state === "new" && this.#isRegistered) this.#isForgotten = true;
     link.hasLease = true;
     this.#isRegistered = true;
-    if (this.#needsRecovery || this.#isForgotten) await recover(this.#isForgotten);
-    this.#needsRecovery = false;
+    if (this.#needsRecovery || this.#isForgotten) {
+      // A connection that is lost meanwhile needs another recovery.
+      this.#needsRecovery = false;
+      await recover(this.#isForgotten);
+    }
     this.#isForgotten = false;
     link.recovered();
     renewed();

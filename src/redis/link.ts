@@ -52,6 +52,7 @@ export interface LinkCounts {
 export class RedisLink {
   readonly commands: Redis;
   readonly subscriber: Redis;
+  /** What the names of all keys and channels begin with. */
   readonly prefix: string;
   /** Host and port of Redis. */
   readonly address: string;
@@ -72,7 +73,6 @@ export class RedisLink {
   #isClosed = false;
 
   constructor({ url, prefix, log }: LinkOptions) {
-    this.prefix = prefix;
     this.#log = log;
     const { host, hostname } = new URL(url);
     this.address = host === hostname ? `${host}:6379` : host;
@@ -92,6 +92,9 @@ export class RedisLink {
     ]);
     this.commands = new Redis(url, { ...options, scripts: Object.fromEntries(definitions) });
     this.subscriber = new Redis(url, options);
+    // All databases of a Redis share its channels.
+    const { db } = this.commands.options;
+    this.prefix = db ? `${prefix}@${db}` : prefix;
     for (const client of [this.commands, this.subscriber]) {
       client.on("error", (error: Error) => this.#failed(textOf(error)));
       // The error that ends a connection comes first, and says more.

@@ -446,7 +446,8 @@ for at = 3, #ARGV, 3 do
     keep(prefix .. 'user:' .. ns .. '\\n' .. name)
   else
     for _, part in ipairs({ ':members', ':users', ':changes' }) do keep(room_key(ns, name) .. part) end
-    redis.call('PEXPIRE', room_key(ns, name) .. ':head', ${2 * 1_000} * ${keptSeconds})
+    local head, kept_ms = room_key(ns, name) .. ':head', ${2 * 1_000 * keptSeconds}
+    if redis.call('PTTL', head) < kept_ms then redis.call('PEXPIRE', head, kept_ms) end
   end
 end
 return 1
