@@ -41,9 +41,7 @@ export class Channels {
   constructor(link: RedisLink) {
     this.#link = link;
     link.subscriber.on("message", (name: string, payload: string) => this.#receive(name, payload));
-    link.subscriber.on("close", () => {
-      for (const { channel } of this.#entries.values()) channel.stall();
-    });
+    link.subscriber.on("close", () => this.stall());
   }
 
   get size(): number {
@@ -90,6 +88,11 @@ export class Channels {
       entry.subscribed = Promise.resolve();
       entry.channel.stall();
     }
+  }
+
+  /** From now on, the channels may miss something: what arrives waits until they have caught up. */
+  stall(): void {
+    for (const { channel } of this.#entries.values()) channel.stall();
   }
 
   /** Lets the channels that have missed something catch up. */

@@ -92,7 +92,9 @@ export class Lease {
   }
 
   #lost(): void {
-    this.#options.node.link.hasLease = false;
+    const { link, channels } = this.#options.node;
+    link.hasLease = false;
+    channels.stall();
     this.#healthySinceMs = undefined;
     this.#needsRecovery = true;
   }
