@@ -5,8 +5,8 @@ import type { Node } from "./node.ts";
 const renewalsPerLease = 5;
 const longestIntervalMs = 1_000;
 
-/** Renewals without an answer after which the connections are opened again. */
-const maxUnanswered = 3;
+/** The time without an answer after which the connections are opened again, in milliseconds. */
+const longestSilenceMs = 3 * longestAnswerMs;
 
 /** The options of a {@link Lease}. */
 export interface LeaseOptions {
@@ -36,7 +36,7 @@ export class Lease {
   #needsRecovery = true;
   #isForgotten = false;
   #healthySinceMs: number | undefined;
-  #unanswered = 0;
+  #answeredAtMs = performance.now();
   #isClosed = false;
 
   constructor(options: LeaseOptions) {
@@ -81,14 +81,18 @@ export class Lease {
 
   async #try(): Promise<void> {
     const { link } = this.#options.node;
-    if (this.#isClosed || !link.isConnected) return;
+    if (this.#isClosed) return;
     try {
-      await this.#renew();
-      this.#unanswered = 0;
+      if (link.isConnected) {
+        await this.#renew();
+        this.#answeredAtMs = performance.now();
+      }
     } catch {
       this.#lost();
-      if (++this.#unanswered >= maxUnanswered) link.reconnect();
     }
+    if (performance.now() - this.#answeredAtMs < longestSilenceMs) return;
+    this.#answeredAtMs = performance.now();
+    link.reconnect();
   }
 
   #lost(): void {

@@ -147,10 +147,10 @@ export class RedisLink {
     this.subscriber.disconnect();
   }
 
-  /** Closes connections on which nothing arrives, so that they are opened again. */
+  /** Closes connections on which nothing arrives, even during their handshake, so that they are opened again. */
   reconnect(): void {
     for (const client of [this.commands, this.subscriber])
-      if (client.status === "ready") client.disconnect(true);
+      if (client.status === "ready" || client.status === "connect") client.disconnect(true);
   }
 
   /** The time by the clock of Redis until which it may carry out a request that arrives now. */
