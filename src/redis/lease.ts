@@ -37,6 +37,7 @@ export class Lease {
   #isForgotten = false;
   #healthySinceMs: number | undefined;
   #unanswered = 0;
+  #isRemoving = false;
   #isClosed = false;
 
   constructor(options: LeaseOptions) {
@@ -128,11 +129,20 @@ export class Lease {
     renewed();
     this.#healthySinceMs ??= sentMs;
     if (receivedMs - sentMs > longestAnswerMs / 2) this.#healthySinceMs = receivedMs;
-    if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) await this.#removeMembersOf(others);
+    if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) void this.#removeMembersOf(others);
   }
 
+  /** The lease is renewed meanwhile: many members may take longer than that. */
   async #removeMembersOf(others: readonly string[]): Promise<void> {
+    if (this.#isRemoving) return;
+    this.#isRemoving = true;
     const { node, remove } = this.#options;
-    for (const other of new Set(others)) if (other !== node.id) await remove(other);
+    try {
+      for (const other of new Set(others)) if (other !== node.id) await remove(other);
+    } catch {
+      // A later renewal finds the rest.
+    } finally {
+      this.#isRemoving = false;
+    }
   }
 }
