@@ -102,8 +102,9 @@ export class Lease {
     const { node, nodeTimeoutMs, recover, removed, renewed } = this.#options;
     const { link } = node;
     const sentMs = performance.now();
-    const [[state, redisMs, ...others]] = await Promise.all([
-      link.runAnyway<[state: string, redisMs: number, ...others: string[]]>("renew", node.id, nodeTimeoutMs),
+    type Reply = [state: string, redisMs: number, isMore: 0 | 1, ...others: string[]];
+    const [[state, redisMs, isMore, ...others]] = await Promise.all([
+      link.runAnyway<Reply>("renew", node.id, nodeTimeoutMs),
       link.ping(),
     ]);
     const receivedMs = performance.now();
@@ -127,6 +128,7 @@ export class Lease {
     this.#isForgotten = false;
     link.recovered();
     renewed();
+    if (isMore) setImmediate(() => void this.renew());
     this.#healthySinceMs ??= sentMs;
     if (receivedMs - sentMs > longestAnswerMs / 2) this.#healthySinceMs = receivedMs;
     if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) void this.#removeMembersOf(others);
