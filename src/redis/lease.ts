@@ -1,4 +1,3 @@
-import { longestAnswerMs } from "./link.ts";
 import type { Node } from "./node.ts";
 
 /** How often a lease is renewed within its time, and the longest interval, in milliseconds. */
@@ -36,6 +35,8 @@ export class Lease {
   #needsRecovery = true;
   #isForgotten = false;
   #healthySinceMs: number | undefined;
+  /** When the lease was last renewed, by the clock of Redis. */
+  #renewedAtMs = 0;
   #unanswered = 0;
   #isRemoving = false;
   #isClosed = false;
@@ -130,7 +131,9 @@ export class Lease {
     renewed();
     if (isMore) setImmediate(() => void this.renew());
     this.#healthySinceMs ??= sentMs;
-    if (receivedMs - sentMs > longestAnswerMs / 2) this.#healthySinceMs = receivedMs;
+    // Redis or this node stood still, or the clock jumped: others, too, may have been unable to renew their leases.
+    if (redisMs - this.#renewedAtMs > nodeTimeoutMs / 2) this.#healthySinceMs = receivedMs;
+    this.#renewedAtMs = redisMs;
     if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) void this.#removeMembersOf(others);
   }
 
