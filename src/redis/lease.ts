@@ -1,4 +1,3 @@
-import { longestAnswerMs } from "./link.ts";
 import type { Node } from "./node.ts";
 
 /** How often a lease is renewed within its time, and the longest interval, in milliseconds. */
@@ -37,6 +36,9 @@ export class Lease {
   #isForgotten = false;
   #healthySinceMs: number | undefined;
   #answeredAtMs = performance.now();
+  /** When the lease was last renewed, by the clock of Redis. */
+  #renewedAtMs = 0;
+  #isRemoving = false;
   #isClosed = false;
 
   constructor(options: LeaseOptions) {
@@ -107,8 +109,9 @@ export class Lease {
     const { node, nodeTimeoutMs, recover, removed, renewed } = this.#options;
     const { link } = node;
     const sentMs = performance.now();
-    const [[state, redisMs, ...others]] = await Promise.all([
-      link.runAnyway<[state: string, redisMs: number, ...others: string[]]>("renew", node.id, nodeTimeoutMs),
+    type Reply = [state: string, redisMs: number, isMore: 0 | 1, ...others: string[]];
+    const [[state, redisMs, isMore, ...others]] = await Promise.all([
+      link.runAnyway<Reply>("renew", node.id, nodeTimeoutMs),
       link.ping(),
     ]);
     const receivedMs = performance.now();
@@ -132,13 +135,25 @@ export class Lease {
     this.#isForgotten = false;
     link.recovered();
     renewed();
+    if (isMore) setImmediate(() => void this.renew());
     this.#healthySinceMs ??= sentMs;
-    if (receivedMs - sentMs > longestAnswerMs / 2) this.#healthySinceMs = receivedMs;
-    if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) await this.#removeMembersOf(others);
+    // Redis or this node stood still, or the clock jumped: others, too, may have been unable to renew their leases.
+    if (redisMs - this.#renewedAtMs > nodeTimeoutMs / 2) this.#healthySinceMs = receivedMs;
+    this.#renewedAtMs = redisMs;
+    if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) void this.#removeMembersOf(others);
   }
 
+  /** The lease is renewed meanwhile: many members may take longer than that. */
   async #removeMembersOf(others: readonly string[]): Promise<void> {
+    if (this.#isRemoving) return;
+    this.#isRemoving = true;
     const { node, remove } = this.#options;
-    for (const other of new Set(others)) if (other !== node.id) await remove(other);
+    try {
+      for (const other of new Set(others)) if (other !== node.id) await remove(other);
+    } catch {
+      // A later renewal finds the rest.
+    } finally {
+      this.#isRemoving = false;
+    }
   }
 }

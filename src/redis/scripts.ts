@@ -373,16 +373,18 @@ return #nodes
 /**
  * Renews the lease of a node, and ends the grace periods that are over. Arguments: prefix, node, lease.
  *
- * @returns `kept`, `new` or `removed`; the time; the nodes that are dead or whose lease is over
+ * @returns `kept`, `new` or `removed`; the time; whether more grace periods are over; the nodes that are dead or whose
+ * lease is over
  */
 export const renew = `${common}
 local node, lease = ARGV[2], tonumber(ARGV[3])
 local nodes = prefix .. 'nodes'
 local state = redis.call('ZSCORE', nodes, node) and 'kept' or 'new'
-if state == 'new' and redis.call('EXISTS', prefix .. 'removed:' .. node) == 1 then return { 'removed', now } end
+if state == 'new' and redis.call('EXISTS', prefix .. 'removed:' .. node) == 1 then return { 'removed', now, 0 } end
 redis.call('ZADD', nodes, now + lease, node)
 keep(nodes)
-for _, entry in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'lost', '-inf', now, 'LIMIT', 0, 256)) do
+local ended = redis.call('ZRANGEBYSCORE', prefix .. 'lost', '-inf', now, 'LIMIT', 0, 256)
+for _, entry in ipairs(ended) do
   redis.call('ZREM', prefix .. 'lost', entry)
   local ns, room, user = string.match(entry, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
   local key = room_key(ns, room)
@@ -391,7 +393,7 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'lost', '-inf', now
     announce(key, 'P', '0 ' .. redis.call('HLEN', key .. ':users') .. '\\n' .. user)
   end
 end
-local reply = { state, now }
+local reply = { state, now, #ended == 256 and 1 or 0 }
 for _, other in ipairs(redis.call('SMEMBERS', prefix .. 'dead')) do reply[#reply + 1] = other end
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', '(' .. now, 'LIMIT', 0, 16)) do
   reply[#reply + 1] = other
