@@ -1,3 +1,4 @@
+import { longestAnswerMs } from "./link.ts";
 import type { Node } from "./node.ts";
 
 /** How often a lease is renewed within its time, and the longest interval, in milliseconds. */
