@@ -17,6 +17,9 @@ import { idKey, offsetsOf, type Published, remembered } from "./publisher.ts";
 /** Bytes of the log that a channel reads at once when it catches up. */
 const catchUpBytes = 256_000;
 
+/** Connections that are registered anew at the same time. */
+const restoreBatch = 100;
+
 /** What the script `read` returns. */
 type ReadReply = [
   epoch: string,
@@ -278,10 +281,17 @@ export class RedisBroker implements Broker, ChannelOwner {
 
   /** Registers the connections of this node anew, after Redis has lost its data. */
   async restore(): Promise<void> {
-    for (const connection of this.hub.connections) {
-      const rooms = connection.rooms.map((room) => ({ room, announcement: undefined }));
-      await this.#register(connection, rooms, false);
-    }
+    const connections = [...this.hub.connections];
+    for (let at = 0; at < connections.length; at += restoreBatch)
+      await Promise.all(
+        connections.slice(at, at + restoreBatch).map((connection) => this.#registerAnew(connection)),
+      );
+  }
+
+  async #registerAnew(connection: Connection): Promise<void> {
+    const rooms = connection.rooms.map((room) => ({ room, announcement: undefined }));
+    // It may have ended while others were registered.
+    if (this.hub.get(connection.id)) await this.#register(connection, rooms, false);
   }
 
   #channel(room: RoomName): Channel | undefined {
