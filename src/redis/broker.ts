@@ -165,7 +165,9 @@ export class RedisBroker implements Broker, ChannelOwner {
     this.#entering.delete(connection.id);
     const announcements = new Map(moves.map(({ room, announcement }) => [room, announcement]));
     const pending = [...(entering?.entrances.keys() ?? [])];
-    return this.#depart(connection, [...announcements.keys(), ...pending], isLost, announcements);
+    const departed = this.#depart(connection, [...announcements.keys(), ...pending], isLost, announcements);
+    // Those of many connections that ended at once may take longer.
+    return withinTime(departed).catch(() => {});
   }
 
   /** Removes memberships from Redis, and the connection itself if it has ended. */
