@@ -5,32 +5,18 @@ import type { Connection } from "../rooms/connection.ts";
 import type { Remembered } from "../rooms/dedup.ts";
 import { encodeCopy } from "../rooms/envelope.ts";
 import type { Hub } from "../rooms/hub.ts";
-import { type HistoryPage, LogEntry, type Page, type Start } from "../rooms/log.ts";
+import type { HistoryPage, Page, Start } from "../rooms/log.ts";
 import { newEpoch, type Position, positionOf } from "../rooms/position.ts";
-import { TurnCache } from "../rooms/turn-cache.ts";
-import type { Channel, ChannelOwner, Missed } from "./channel.ts";
+import { longestAnswerMs, withinTime } from "./answer-time.ts";
+import type { Channel } from "./channel.ts";
+import type { ChannelOwner, Missed } from "./channel-owner.ts";
 import type { Departure } from "./departures.ts";
-import { longestAnswerMs, withinTime } from "./link.ts";
+import { LogReader } from "./log-reader.ts";
 import type { Node } from "./node.ts";
 import { idKey, offsetsOf, type Published, remembered } from "./publisher.ts";
 
-/** Bytes of the log that a channel reads at once when it catches up. */
-const catchUpBytes = 256_000;
-
 /** Connections that are registered anew at the same time. */
 const restoreBatch = 100;
-
-/** What the script `read` returns. */
-type ReadReply = [
-  epoch: string,
-  seq: number,
-  isComplete: 0 | 1,
-  lastRead: number,
-  entries: string[],
-  members?: number,
-  change?: number,
-  changes?: string[],
-];
 
 /** The connection's way into the rooms that it is about to enter. */
 interface Entering {
@@ -45,13 +31,13 @@ export class RedisBroker implements Broker, ChannelOwner {
   readonly #namespace: NamespaceName;
   readonly #node: Node;
   readonly #entering = new Map<string, Entering>();
-  /** Clients that reconnect together read the same messages. */
-  readonly #reads = new TurnCache<string, Promise<ReadReply>>();
+  readonly #reader: LogReader;
 
   constructor(namespace: NamespaceName, hub: Hub, node: Node) {
     this.#namespace = namespace;
     this.hub = hub;
     this.#node = node;
+    this.#reader = new LogReader(namespace, node);
   }
 
   get nodeId(): string {
@@ -121,10 +107,10 @@ export class RedisBroker implements Broker, ChannelOwner {
   }
 
   /** Registers a connection with its rooms in Redis. @returns the number of the change in each room */
-  #register(connection: Connection, entrances: readonly Move[], isTold = true): Promise<number[]> {
+  #register(connection: Connection, entrances: readonly Move[], reportsPresence = true): Promise<number[]> {
     const { link } = this.#node;
     const rooms = entrances.flatMap(({ room, announcement }) => [room, encoded(room, announcement)]);
-    const options = [this.nodeId, link.deadline, newEpoch(), isTold ? 1 : 0, this.#namespace];
+    const options = [this.nodeId, link.deadline, newEpoch(), reportsPresence ? 1 : 0, this.#namespace];
     return link.run("enter", ...options, connection.id, connection.userId, ...rooms);
   }
 
@@ -204,60 +190,20 @@ export class RedisBroker implements Broker, ChannelOwner {
   async read(room: RoomName, start: Start, maxBytes: number): Promise<Page> {
     const channel = this.#channel(room);
     if (!channel) throw new ClientError("closing");
-    const kept = "after" in start && !channel.isStalled ? channel.after(start.after) : undefined;
-    if (kept) return pageOf(start, kept, channel.position as Position, maxBytes);
-    const [epoch, seq, isComplete, lastRead, texts] = await this.#read(room, start, maxBytes);
-    const entries = entriesOf(texts, lastRead);
-    const page = { entries, position: { epoch, seq: lastRead }, isComplete: isComplete === 1 };
-    if (channel.isStalled || channel.position?.epoch !== epoch) {
-      await channel.catchUp();
-      return { ...page, isLast: false };
-    }
-    // The live messages may be ahead of what was read: then what is between comes next.
-    return { ...page, isLast: lastRead === seq && channel.position.seq <= lastRead };
+    return this.#reader.read(channel, start, maxBytes);
   }
 
-  #read(room: RoomName, start: Start, maxBytes: number): Promise<ReadReply> {
-    const { link, historyAgeMs } = this.#node;
-    const [mode, epoch, seq] =
-      "last" in start
-        ? (["last", "", start.last] as const)
-        : (["after", start.after.epoch, start.after.seq] as const);
-    const args = [this.#namespace, room, mode, newEpoch(), epoch, seq, maxBytes, historyAgeMs, ""];
-    return this.#reads.get([room, mode, epoch, seq, maxBytes].join("\n"), () => link.run("read", ...args));
+  missed(room: RoomName, position: Position | undefined, change: number): Promise<Missed> {
+    return this.#reader.missed(room, position, change);
   }
 
-  async missed(room: RoomName, position: Position | undefined, change: number): Promise<Missed> {
-    const { link, historyAgeMs } = this.#node;
-    const [mode, from] = position
-      ? (["after", position] as const)
-      : (["last", { epoch: "", seq: 0 }] as const);
-    const args = [this.#namespace, room, mode, newEpoch(), from.epoch, from.seq, catchUpBytes, historyAgeMs];
-    const reply = await link.run<ReadReply>("read", ...args, change);
-    const [epoch, seq, isComplete, lastRead, texts, members = 0, lastChange = 0, changes = []] = reply;
-    return {
-      head: { epoch, seq },
-      isComplete: isComplete === 1,
-      seq: lastRead,
-      entries: entriesOf(texts, lastRead),
-      members,
-      change: lastChange,
-      changes,
-    };
-  }
-
-  async history(
+  history(
     room: RoomName,
     before: Position | undefined,
     limit: number,
     maxBytes: number,
   ): Promise<HistoryPage> {
-    const { link, historyAgeMs } = this.#node;
-    const args = [this.#namespace, room, newEpoch(), before?.epoch ?? "", before?.seq ?? 0, limit, maxBytes];
-    type Reply = [epoch: string, seq: number, isMore: 0 | 1, texts: string[]];
-    const [epoch, seq, isMore, texts] = await link.run<Reply>("history", ...args, historyAgeMs);
-    const messages = texts.toReversed().map((json) => JSON.parse(json) as Message);
-    return { messages, more: isMore === 1, head: { epoch, seq } };
+    return this.#reader.history(room, before, limit, maxBytes);
   }
 
   tell(message: Message & { to: UserId }): Promise<number> {
@@ -303,26 +249,3 @@ export class RedisBroker implements Broker, ChannelOwner {
 
 const encoded = (room: RoomName, message: Message | undefined): string =>
   message ? encodeCopy(message, room, null) : "";
-
-/** @param lastSeq the number of the last one */
-const entriesOf = (texts: readonly string[], lastSeq: number): LogEntry[] =>
-  texts.map((json, index) => new LogEntry(lastSeq - texts.length + 1 + index, json));
-
-/** A page of messages that the channel has kept; it is the last one if all of them fit. */
-function pageOf(start: Start, kept: readonly LogEntry[], { epoch, seq }: Position, maxBytes: number): Page {
-  const entries: LogEntry[] = [];
-  let bytes = 0;
-  for (const entry of kept) {
-    if (entries.length > 0 && bytes >= maxBytes) break;
-    entries.push(entry);
-    bytes += entry.json.length;
-  }
-  const from = "after" in start ? start.after.seq : seq;
-  const isLast = entries.length === kept.length;
-  return {
-    entries,
-    position: { epoch, seq: isLast ? seq : (entries.at(-1)?.seq ?? from) },
-    isComplete: true,
-    isLast,
-  };
-}

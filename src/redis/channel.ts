@@ -1,16 +1,12 @@
 import type { Presence, RoomName } from "../protocol.ts";
-import type { Connection } from "../rooms/connection.ts";
 import { EncodedMessage } from "../rooms/envelope.ts";
-import type { Hub } from "../rooms/hub.ts";
 import { LogEntry } from "../rooms/log.ts";
 import { type Position, positionOf } from "../rooms/position.ts";
+import { longestAnswerMs } from "./answer-time.ts";
+import type { ChannelOwner } from "./channel-owner.ts";
 import { type Change, changeOf, decodeChange } from "./events.ts";
-import { longestAnswerMs } from "./link.ts";
+import { Tail } from "./tail.ts";
 import { Waiters } from "./waiters.ts";
-
-/** The most messages that a channel keeps for members that replay, and the most characters of them. */
-const maxTail = 1_000;
-const maxTailChars = 1_000_000;
 
 /** The most characters of messages that wait until the channel has caught up. The log has what is dropped. */
 const maxQueuedChars = 4_000_000;
@@ -18,37 +14,10 @@ const maxQueuedChars = 4_000_000;
 /** How long a sender waits for its own copy of a message that is logged, in milliseconds. */
 const longestDeliveryMs = 1_000;
 
-/** What a channel has missed, as it is read from Redis. */
-export interface Missed {
-  /** The last logged message. */
-  head: Position;
-  /** Whether the entries follow without a hole. */
-  isComplete: boolean;
-  /** The number of the last entry. */
-  seq: number;
-  entries: LogEntry[];
-  members: number;
-  /** The number of the last change. */
-  change: number;
-  changes: string[];
-}
-
 /** The presence events of a room since the recording began. */
 export interface Recording {
   readonly events: { change: number; presence: Presence }[];
   stop(): void;
-}
-
-/** The node to which a channel belongs, for one namespace. */
-export interface ChannelOwner {
-  readonly hub: Hub;
-  readonly nodeId: string;
-  /** Makes a connection of this node a member. @returns the connection, if it is not to receive the announcement */
-  joined(room: RoomName, connection: string): Connection | undefined;
-  /** Removes a connection of this node from the members. */
-  left(room: RoomName, connection: string): void;
-  /** Reads what a channel has missed. @throws {ClientError} `unavailable` */
-  missed(room: RoomName, position: Position | undefined, change: number): Promise<Missed>;
 }
 
 /** Counts for the metrics, of all channels together. */
@@ -82,8 +51,7 @@ export class Channel {
   #queuedChars = 0;
   #isReading = false;
   /** The last messages, while a member replays. */
-  #tail: LogEntry[] = [];
-  #tailChars = 0;
+  readonly #tail = new Tail();
   #hasDropped = false;
   readonly #recordings = new Set<Recording>();
   readonly #seqWaiters = new Waiters(longestDeliveryMs);
@@ -139,8 +107,7 @@ export class Channel {
   after({ epoch, seq }: Position): readonly LogEntry[] | undefined {
     const { position } = this;
     if (position?.epoch !== epoch || seq > position.seq) return undefined;
-    const missing = position.seq - seq;
-    return missing > this.#tail.length ? undefined : this.#tail.slice(this.#tail.length - missing);
+    return this.#tail.last(position.seq - seq);
   }
 
   /** Records the presence events from now on. */
@@ -238,20 +205,9 @@ export class Channel {
     const { hub } = this.#owner;
     this.position = { epoch: (this.position as Position).epoch, seq: entry.seq };
     hub.received(this.room, entry);
-    if (hub.isWithholding(this.room)) this.#keep(entry);
-    else if (this.#tail.length > 0) this.#forgetTail();
+    if (hub.isWithholding(this.room)) this.#tail.push(entry);
+    else this.#tail.clear();
     this.#seqWaiters.reached(entry.seq);
-  }
-
-  #keep(entry: LogEntry): void {
-    if (this.#tail.length === maxTail || this.#tailChars > maxTailChars) this.#forgetTail();
-    this.#tail.push(entry);
-    this.#tailChars += entry.json.length;
-  }
-
-  #forgetTail(): void {
-    this.#tail = [];
-    this.#tailChars = 0;
   }
 
   /** Reads and delivers a part of what is missing. @returns whether there is more */
@@ -275,7 +231,7 @@ export class Channel {
   /** The log has lost what comes next, or begins anew: members are told where it goes on. */
   #restart(epoch: string, seq: number): void {
     this.position = { epoch, seq };
-    this.#forgetTail();
+    this.#tail.clear();
     this.#seqWaiters.release();
     this.#owner.hub.restart(this.room, this.position);
   }

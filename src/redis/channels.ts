@@ -1,5 +1,6 @@
 import type { RoomName } from "../protocol.ts";
-import { Channel, type ChannelCounts, type ChannelOwner } from "./channel.ts";
+import { Channel, type ChannelCounts } from "./channel.ts";
+import type { ChannelOwner } from "./channel-owner.ts";
 import type { RedisLink } from "./link.ts";
 
 /** How long a channel stays subscribed after its room lost its last member on this node, in milliseconds. */

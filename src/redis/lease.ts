@@ -1,4 +1,4 @@
-import { longestAnswerMs } from "./link.ts";
+import { longestAnswerMs } from "./answer-time.ts";
 import type { Node } from "./node.ts";
 
 /** How often a lease is renewed within its time, and the longest interval, in milliseconds. */

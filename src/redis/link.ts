@@ -1,10 +1,9 @@
 import { Redis, type RedisOptions } from "ioredis";
 import { ClientError, SettingError } from "../errors.ts";
 import type { LineLog } from "../ops/repeat-log.ts";
-import * as scripts from "./scripts.ts";
-
-/** The time that Redis has to answer, in milliseconds. */
-export const longestAnswerMs = 2_000;
+import { longestAnswerMs, NoAnswer, withinTime } from "./answer-time.ts";
+import { explained, isLoginError, isSettingError, textOf } from "./problems.ts";
+import { scripts } from "./scripts/scripts.ts";
 
 /** The time after which Redis refuses to run a script, so that a request that has failed is not carried out later. */
 const deadlineMs = 1_500;
@@ -13,16 +12,6 @@ const deadlineMs = 1_500;
 const maxPendingBytes = 64_000_000;
 
 const maxReconnectDelayMs = 500;
-
-const isLoginError = (message: string) => /WRONGPASS|NOAUTH|AUTH failed|invalid password/i.test(message);
-
-/** A user without the rights that this server needs, or a database that does not exist. */
-const isSettingError = (message: string) =>
-  /NOPERM|user executing the script can't|DB index is out of range/i.test(message);
-
-/** If all addresses of a host refuse the connection, the error has a code only. */
-const textOf = ({ message, code = "" }: NodeJS.ErrnoException) =>
-  (message || code).replace(/^(read|write) /, "");
 
 export type ScriptName = keyof typeof scripts;
 type Argument = string | number;
@@ -246,26 +235,4 @@ export class RedisLink {
   }
 }
 
-const explained = (message: string) =>
-  isLoginError(message) ? "it refuses the user or the password in its URL" : message;
-
 const nameOf = (script: string) => `roomcast:${script}`;
-
-/** Waits for an answer. @throws {ClientError} `unavailable` if there is none in time */
-export async function withinTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NoAnswer()), longestAnswerMs);
-  });
-  try {
-    return await Promise.race([answer, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-class NoAnswer extends ClientError {
-  constructor() {
-    super("unavailable");
-  }
-}
