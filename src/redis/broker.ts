@@ -121,10 +121,10 @@ export class RedisBroker implements Broker, ChannelOwner {
   }
 
   /** Registers a connection with its rooms in Redis. @returns the number of the change in each room */
-  #register(connection: Connection, entrances: readonly Move[], isTold = true): Promise<number[]> {
+  #register(connection: Connection, entrances: readonly Move[], reportsPresence = true): Promise<number[]> {
     const { link } = this.#node;
     const rooms = entrances.flatMap(({ room, announcement }) => [room, encoded(room, announcement)]);
-    const options = [this.nodeId, link.deadline, newEpoch(), isTold ? 1 : 0, this.#namespace];
+    const options = [this.nodeId, link.deadline, newEpoch(), reportsPresence ? 1 : 0, this.#namespace];
     return link.run("enter", ...options, connection.id, connection.userId, ...rooms);
   }
 

@@ -76,7 +76,7 @@ export class Cluster {
   }
 
   async #recover(isForgotten: boolean): Promise<void> {
-    this.node.channels.listen(this.node.id, (payload) => this.#told(payload));
+    this.node.channels.listen(this.node.id, (payload) => this.#deliverDirect(payload));
     await this.node.channels.resubscribe();
     if (isForgotten) {
       this.log.warn({}, "Redis has lost its data: members are registered again");
@@ -126,7 +126,7 @@ export class Cluster {
   }
 
   /** Delivers a message that another node has sent to a user or a connection of this node. */
-  #told(payload: string): void {
+  #deliverDirect(payload: string): void {
     const [mode, namespace = "", ...json] = payload.split("\n");
     const message = JSON.parse(json.join("\n")) as Message & { to: string };
     const hub = this.#brokers.get(namespace)?.hub;

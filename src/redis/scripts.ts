@@ -77,9 +77,10 @@ end
 `;
 
 /**
- * Logs and publishes messages; those to one room that follow each other are published together. Arguments: prefix, node, deadline, history size, history age, epoch, dedup time, then for
- * each message the dedup key or "", what to remember for it, `M` or `T`, the namespace, the number of rooms, and for each
- * room its name and the JSON of its copy, without the offset and what follows it if it is logged.
+ * Logs and publishes messages; those to one room that follow each other are published together. Arguments: prefix, node,
+ * deadline, history size, history age, epoch, dedup time, then for each message the dedup key or "", what to remember for it,
+ * `M` or `T`, the namespace, the number of rooms, and for each room its name and the JSON of its copy, without the offset and
+ * what follows it if it is logged.
  *
  * @returns for each message what was remembered, or the recipients and each room's offset
  */
@@ -157,13 +158,13 @@ export const remembered = `return redis.call('GET', ARGV[1] .. ':id:' .. ARGV[2]
 export const connected = `return redis.call('HEXISTS', ARGV[1] .. ':connections:' .. ARGV[2], ARGV[3])`;
 
 /**
- * Registers a connection and makes it a member of rooms. Arguments: prefix, node, deadline, epoch, whether watchers are told
- * (1 or 0), namespace, connection, user, then for each room its name and the JSON of its announcement or "".
+ * Registers a connection and makes it a member of rooms. Arguments: prefix, node, deadline, epoch, whether presence
+ * is reported (1 or 0), namespace, connection, user, then for each room its name and the JSON of its announcement or "".
  *
  * @returns the number of the change in each room
  */
 export const enter = `${common}
-local node, epoch, is_told, ns, connection, user = ARGV[2], ARGV[4], ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
+local node, epoch, reports_presence, ns, connection, user = ARGV[2], ARGV[4], ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8]
 if is_late(ARGV[3]) then return late end
 if not has_lease(node) then return no_lease end
 local registry = prefix .. 'node:' .. node
@@ -187,7 +188,7 @@ for at = 9, #ARGV, 2 do
     keep(key .. ':members')
     keep(key .. ':users')
     if connections == '0' then redis.call('ZREM', prefix .. 'lost', ns .. '\\n' .. room .. '\\n' .. user) end
-    if not connections and is_told then
+    if not connections and reports_presence then
       announce(key, 'P', '1 ' .. redis.call('HLEN', key .. ':users') .. '\\n' .. user)
     end
   end
@@ -362,10 +363,10 @@ else
   local found = redis.call('HGET', prefix .. 'connections:' .. ns, to)
   if found then nodes[1] = string.match(found, '^[^\\n]*') end
 end
-local told = {}
+local reached = {}
 for _, node in ipairs(nodes) do
-  if not told[node] then redis.call('PUBLISH', prefix .. 'node:' .. node, ARGV[6]) end
-  told[node] = true
+  if not reached[node] then redis.call('PUBLISH', prefix .. 'node:' .. node, ARGV[6]) end
+  reached[node] = true
 end
 return #nodes
 `;
