@@ -36,6 +36,7 @@ const slow = [
   "package",
   "pipeline",
   "recovery",
+  "redis",
   "redis-operations",
   "redis-start",
   "settings",
