@@ -112,6 +112,23 @@ describe("a node on Redis", { skip: skipWithout("redis") }, () => {
     proxy.cut("subscriber");
   });
 
+  test("has the right members when Redis comes back with older data", async (t) => {
+    const redis = await startRedis(t);
+    const options = { redis: redis.url, nodeTimeoutMs: 1_000, presenceGraceMs: 0 };
+    const [a, b] = await Promise.all([startServer(t, options), startServer(t, options)]);
+    const ann = await enter(t, a.url, "ann", "lobby");
+    const bob = await enter(t, b.url, "bob", "lobby");
+    redis.keep();
+    await enter(t, b.url, "cleo", "lobby");
+    await bob.ask("leave", "lobby");
+    await redis.rollBack();
+    await until(async () => {
+      const { users } = await ann.ask("who", "lobby");
+      assert.deepEqual(users.map(({ userId }: { userId: string }) => userId).toSorted(), ["ann", "cleo"]);
+      assert.equal((await ann.ask("chat", "hello")).recipients, 2);
+    });
+  });
+
   test("shares nothing with nodes on another database of the same Redis", async (t) => {
     const redis = await startRedis(t);
     const ann = await enter(t, (await startServer(t, { redis: `${redis.url}/1` })).url, "ann", "lobby");

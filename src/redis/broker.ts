@@ -227,7 +227,7 @@ export class RedisBroker implements Broker, ChannelOwner {
     return (await this.#node.link.run<number>("connected", this.#namespace, id)) === 1;
   }
 
-  /** Registers the connections of this node anew, after Redis has lost its data. */
+  /** Registers the connections of this node anew, after Redis has restarted. */
   async restore(): Promise<void> {
     const connections = [...this.hub.connections];
     for (let at = 0; at < connections.length; at += restoreBatch)

@@ -79,7 +79,7 @@ export class Cluster {
     this.node.channels.listen(this.node.id, (payload) => this.#deliverDirect(payload));
     await this.node.channels.resubscribe();
     if (isForgotten) {
-      this.log.warn({}, "Redis has lost its data: members are registered again");
+      this.log.warn({}, "Redis has restarted: members are registered again");
       for (const broker of this.#brokers.values()) await broker.restore();
     }
     await this.node.departures.flush();

@@ -13,7 +13,7 @@ export interface LeaseOptions {
   node: Node;
   /** How long a node counts as alive after it was last heard of, in milliseconds. */
   nodeTimeoutMs: number;
-  /** Brings this node up to date after a connection was opened. @param isForgotten whether Redis has lost its data */
+  /** Brings this node up to date after a connection was opened. @param isForgotten whether Redis does not have its members */
   recover(isForgotten: boolean): Promise<void>;
   /** Ends all connections of this node, because the other nodes have removed its members. */
   removed(): void;
@@ -35,6 +35,8 @@ export class Lease {
   #isRegistered = false;
   #needsRecovery = true;
   #isForgotten = false;
+  /** The name of the Redis process that this node has last connected to. */
+  #runId: string | undefined;
   #healthySinceMs: number | undefined;
   #answeredAtMs = performance.now();
   /** When the lease was last renewed, by the clock of Redis. */
@@ -109,6 +111,7 @@ export class Lease {
   async #renew(): Promise<void> {
     const { node, nodeTimeoutMs, recover, removed, renewed } = this.#options;
     const { link } = node;
+    if (this.#needsRecovery) await this.#checkRestart();
     const sentMs = performance.now();
     type Reply = [state: string, redisMs: number, isMore: 0 | 1, ...others: string[]];
     const [[state, redisMs, isMore, ...others]] = await Promise.all([
@@ -142,6 +145,21 @@ export class Lease {
     if (redisMs - this.#renewedAtMs > nodeTimeoutMs / 2) this.#healthySinceMs = receivedMs;
     this.#renewedAtMs = redisMs;
     if (receivedMs - this.#healthySinceMs >= nodeTimeoutMs) void this.#removeMembersOf(others);
+  }
+
+  /**
+   * A Redis that has restarted may hold an older state than before: the node registers its members anew under another
+   * name, and what is left under the old one is removed as that of a dead node.
+   */
+  async #checkRestart(): Promise<void> {
+    const { node } = this.#options;
+    const runId = await node.link.runId();
+    const hasRestarted = runId !== undefined && this.#runId !== undefined && runId !== this.#runId;
+    this.#runId = runId ?? this.#runId;
+    if (!hasRestarted || !this.#isRegistered) return;
+    await node.link.runAnyway("retire", node.id);
+    node.rename();
+    this.#isForgotten = true;
   }
 
   /** The lease is renewed meanwhile: many members may take longer than that. */

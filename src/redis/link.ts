@@ -184,6 +184,12 @@ export class RedisLink {
     }
   }
 
+  /** The name of the Redis process, which changes when Redis restarts; undefined if this user may not ask. */
+  async runId(): Promise<string | undefined> {
+    const info = await withinTime(this.commands.info("server")).catch(() => "");
+    return /run_id:(\w+)/.exec(info)?.[1];
+  }
+
   /** Subscribes to channels. @throws {ClientError} `unavailable` */
   async subscribe(names: readonly string[]): Promise<void> {
     if (this.subscriber.status !== "ready") throw new ClientError("unavailable");

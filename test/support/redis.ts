@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -63,6 +63,19 @@ export class RedisServer {
   async shutDown({ keepsData = true } = {}): Promise<void> {
     await this.#end("SIGTERM");
     if (!keepsData) rmSync(join(this.#folder, "appendonlydir"), { recursive: true });
+  }
+
+  /** Keeps the data of this moment for {@link rollBack}. */
+  keep(): void {
+    cpSync(join(this.#folder, "appendonlydir"), join(this.#folder, "kept"), { recursive: true });
+  }
+
+  /** Ends the process without a chance to save anything, and starts it with the data that were kept. */
+  async rollBack(): Promise<void> {
+    await this.#end("SIGKILL");
+    rmSync(join(this.#folder, "appendonlydir"), { recursive: true });
+    renameSync(join(this.#folder, "kept"), join(this.#folder, "appendonlydir"));
+    await this.start();
   }
 
   /** Stops the process: connections stay open, but nothing is answered until {@link resume}. */

@@ -23,9 +23,9 @@ for at = 9, #ARGV, 2 do
   local key = room_key(ns, room)
   local epoch, seq = head_of(key, epoch)
   local announcement = ''
+  redis.call('SADD', registry, ns .. '\\n' .. connection .. '\\n' .. room)
   if redis.call('HSETNX', key .. ':members', connection, user) == 1 then
     announcement = ARGV[at + 1]
-    redis.call('SADD', registry, ns .. '\\n' .. connection .. '\\n' .. room)
     local connections = redis.call('HGET', key .. ':users', user)
     redis.call('HINCRBY', key .. ':users', user, 1)
     keep(key .. ':members')
@@ -63,12 +63,20 @@ local function remove_user(key, ns, room, user, is_lost)
     announce(key, 'P', '0 ' .. redis.call('HLEN', key .. ':users') .. '\\n' .. user)
   end
 end
+local function is_elsewhere(ns, connection, entry)
+  local found = redis.call('HGET', prefix .. 'connections:' .. ns, connection)
+  local other = found and string.match(found, '^[^\\n]*')
+  return other and other ~= node and redis.call('SISMEMBER', prefix .. 'node:' .. other, entry) == 1
+end
 local changes = {}
 for at = 6, #ARGV, 6 do
   local ns, connection, user, is_lost, room = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1', ARGV[at + 4]
   local change = 0
-  redis.call('SREM', prefix .. 'node:' .. node, ns .. '\\n' .. connection .. '\\n' .. room)
-  if room == '' then
+  local entry = ns .. '\\n' .. connection .. '\\n' .. room
+  redis.call('SREM', prefix .. 'node:' .. node, entry)
+  if ARGV[4] == '1' and is_elsewhere(ns, connection, entry) then
+    -- Its node has registered it again under another name.
+  elseif room == '' then
     redis.call('HDEL', prefix .. 'connections:' .. ns, connection)
     redis.call('HDEL', prefix .. 'user:' .. ns .. '\\n' .. user, connection)
   else
