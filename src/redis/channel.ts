@@ -2,7 +2,6 @@ import type { Presence, RoomName } from "../protocol.ts";
 import { EncodedMessage } from "../rooms/envelope.ts";
 import { LogEntry } from "../rooms/log.ts";
 import { type Position, positionOf } from "../rooms/position.ts";
-import { longestAnswerMs } from "./answer-time.ts";
 import type { ChannelOwner } from "./channel-owner.ts";
 import { type Change, changeOf, decodeChange } from "./events.ts";
 import { Tail } from "./tail.ts";
@@ -11,7 +10,7 @@ import { Waiters } from "./waiters.ts";
 /** The most characters of messages that wait until the channel has caught up. The log has what is dropped. */
 const maxQueuedChars = 4_000_000;
 
-/** How long a sender waits for its own copy of a message that is logged, in milliseconds. */
+/** How long a request waits until what Redis has carried out takes effect on this node, in milliseconds. */
 const longestDeliveryMs = 1_000;
 
 /** The presence events of a room since the recording began. */
@@ -55,7 +54,7 @@ export class Channel {
   #hasDropped = false;
   readonly #recordings = new Set<Recording>();
   readonly #seqWaiters = new Waiters(longestDeliveryMs);
-  readonly #changeWaiters = new Waiters(longestAnswerMs);
+  readonly #changeWaiters = new Waiters(longestDeliveryMs);
 
   constructor(room: RoomName, owner: ChannelOwner, counts: ChannelCounts) {
     this.room = room;
