@@ -1,3 +1,4 @@
+import { ClientError } from "../errors.ts";
 import type { Message, NamespaceName, RoomName } from "../protocol.ts";
 import { type HistoryPage, LogEntry, type Page, type Start } from "../rooms/log.ts";
 import { newEpoch, type Position } from "../rooms/position.ts";
@@ -33,29 +34,34 @@ export class LogReader {
     this.#node = node;
   }
 
-  /** Reads messages to replay; from the channel if it has them, which is ahead of what Redis last said. */
+  /**
+   * Reads messages to replay, from the channel if it has them. Messages that are logged but not delivered on this node
+   * yet are left out: they will be live.
+   */
   async read(channel: Channel, start: Start, maxBytes: number): Promise<Page> {
-    const kept = "after" in start && !channel.isStalled ? channel.after(start.after) : undefined;
-    if (kept) return pageOf(start, kept, channel.position as Position, maxBytes);
-    const [epoch, seq, isComplete, lastRead, texts] = await this.#read(channel.room, start, maxBytes);
-    const entries = entriesOf(texts, lastRead);
-    const page = { entries, position: { epoch, seq: lastRead }, isComplete: isComplete === 1 };
-    if (channel.isStalled || channel.position?.epoch !== epoch) {
+    const { position } = channel;
+    if (!position) throw new ClientError("closing");
+    const from =
+      "after" in start ? start.after : { epoch: position.epoch, seq: Math.max(0, position.seq - start.last) };
+    const kept = channel.isStalled ? undefined : channel.after(from);
+    if (kept) return pageOf(from, kept, position, maxBytes);
+    const [epoch, , isComplete, lastRead, texts] = await this.#read(channel.room, from, maxBytes);
+    const live = channel.position;
+    if (channel.isStalled || live?.epoch !== epoch) {
       await channel.catchUp();
-      return { ...page, isLast: false };
+      return this.read(channel, start, maxBytes);
     }
-    // The live messages may be ahead of what was read: then what is between comes next.
-    return { ...page, isLast: lastRead === seq && channel.position.seq <= lastRead };
+    const entries = entriesOf(texts, lastRead).filter((entry) => entry.seq <= live.seq);
+    // A client that comes from another node may be ahead of this one.
+    const seq = Math.max(isComplete === 1 ? from.seq : 0, Math.min(lastRead, live.seq));
+    const isWhole = isComplete === 1 || "last" in start;
+    return { entries, position: { epoch, seq }, isComplete: isWhole, isLast: seq >= live.seq };
   }
 
-  #read(room: RoomName, start: Start, maxBytes: number): Promise<ReadReply> {
+  #read(room: RoomName, { epoch, seq }: Position, maxBytes: number): Promise<ReadReply> {
     const { link, historyAgeMs } = this.#node;
-    const [mode, epoch, seq] =
-      "last" in start
-        ? (["last", "", start.last] as const)
-        : (["after", start.after.epoch, start.after.seq] as const);
-    const args = [this.#namespace, room, mode, newEpoch(), epoch, seq, maxBytes, historyAgeMs, ""];
-    return this.#reads.get([room, mode, epoch, seq, maxBytes].join("\n"), () => link.run("read", ...args));
+    const args = [this.#namespace, room, "after", newEpoch(), epoch, seq, maxBytes, historyAgeMs, ""];
+    return this.#reads.get([room, epoch, seq, maxBytes].join("\n"), () => link.run("read", ...args));
   }
 
   /** Reads what a channel has missed. @param change the number of the last change that it knows */
@@ -99,7 +105,7 @@ const entriesOf = (texts: readonly string[], lastSeq: number): LogEntry[] =>
   texts.map((json, index) => new LogEntry(lastSeq - texts.length + 1 + index, json));
 
 /** A page of messages that the channel has kept; it is the last one if all of them fit. */
-function pageOf(start: Start, kept: readonly LogEntry[], { epoch, seq }: Position, maxBytes: number): Page {
+function pageOf(from: Position, kept: readonly LogEntry[], { epoch, seq }: Position, maxBytes: number): Page {
   const entries: LogEntry[] = [];
   let bytes = 0;
   for (const entry of kept) {
@@ -107,11 +113,10 @@ function pageOf(start: Start, kept: readonly LogEntry[], { epoch, seq }: Positio
     entries.push(entry);
     bytes += entry.json.length;
   }
-  const from = "after" in start ? start.after.seq : seq;
   const isLast = entries.length === kept.length;
   return {
     entries,
-    position: { epoch, seq: isLast ? seq : (entries.at(-1)?.seq ?? from) },
+    position: { epoch, seq: isLast ? seq : (entries.at(-1)?.seq ?? from.seq) },
     isComplete: true,
     isLast,
   };
