@@ -109,6 +109,11 @@ export class Channel {
     return this.#tail.last(position.seq - seq);
   }
 
+  /** The number of the message before those that {@link after} has. */
+  get keptAfter(): number {
+    return (this.position?.seq ?? 0) - this.#tail.size;
+  }
+
   /** Records the presence events from now on. */
   record(): Recording {
     const recording: Recording = { events: [], stop: () => this.#recordings.delete(recording) };

@@ -34,10 +34,7 @@ export class LogReader {
     this.#node = node;
   }
 
-  /**
-   * Reads messages to replay, from the channel if it has them. Messages that are logged but not delivered on this node
-   * yet are left out: they will be live.
-   */
+  /** Reads messages to replay, from the channel if it has them. */
   async read(channel: Channel, start: Start, maxBytes: number): Promise<Page> {
     const { position } = channel;
     if (!position) throw new ClientError("closing");
@@ -45,17 +42,25 @@ export class LogReader {
       "after" in start ? start.after : { epoch: position.epoch, seq: Math.max(0, position.seq - start.last) };
     const kept = channel.isStalled ? undefined : channel.after(from);
     if (kept) return pageOf(from, kept, position, maxBytes);
-    const [epoch, , isComplete, lastRead, texts] = await this.#read(channel.room, from, maxBytes);
+    const [epoch, head, isFollowing, seq, texts] = await this.#read(channel.room, from, maxBytes);
     const live = channel.position;
     if (channel.isStalled || live?.epoch !== epoch) {
       await channel.catchUp();
       return this.read(channel, start, maxBytes);
     }
-    const entries = entriesOf(texts, lastRead).filter((entry) => entry.seq <= live.seq);
-    // A client that comes from another node may be ahead of this one.
-    const seq = Math.max(isComplete === 1 ? from.seq : 0, Math.min(lastRead, live.seq));
-    const isWhole = isComplete === 1 || "last" in start;
-    return { entries, position: { epoch, seq }, isComplete: isWhole, isLast: seq >= live.seq };
+    const before = seq - texts.length;
+    // The log no longer holds messages that the channel has kept, or that will be live: the channel goes on from there.
+    if (isFollowing === 0 && before > channel.keptAfter && (texts.length === 0 || before <= live.seq))
+      return {
+        ...{ entries: [], position: { epoch, seq: channel.keptAfter } },
+        ...{ isComplete: "last" in start, isLast: false },
+      };
+    // Nor does it hold some that are still on their way to this node.
+    const isOvertaken = isFollowing === 0 && before > live.seq;
+    const isComplete = isFollowing === 1 || ("last" in start && !isOvertaken);
+    // The live messages may be ahead of what was read: then what is between comes next.
+    const isLast = seq === head && seq >= live.seq;
+    return { entries: entriesOf(texts, seq), position: { epoch, seq }, isComplete, isLast };
   }
 
   #read(room: RoomName, { epoch, seq }: Position, maxBytes: number): Promise<ReadReply> {

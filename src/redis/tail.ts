@@ -9,6 +9,10 @@ export class Tail {
   #entries: LogEntry[] = [];
   #chars = 0;
 
+  get size(): number {
+    return this.#entries.length;
+  }
+
   /** Adds a message. If there are too many, only the new one is kept. */
   push(entry: LogEntry): void {
     if (this.#entries.length === maxEntries || this.#chars > maxChars) this.clear();
