@@ -48,19 +48,20 @@ export class LogReader {
       await channel.catchUp();
       return this.read(channel, start, maxBytes);
     }
+    const place = { epoch, seq: channel.keptAfter };
+    // The log holds nothing: the channel goes on with what it has kept, and with live messages.
+    if (isFollowing === 0 && texts.length === 0)
+      return { entries: [], position: place, isComplete: "last" in start, isLast: false };
     const before = seq - texts.length;
-    // The log no longer holds messages that the channel has kept, or that will be live: the channel goes on from there.
-    if (isFollowing === 0 && before > channel.keptAfter && (texts.length === 0 || before <= live.seq))
-      return {
-        ...{ entries: [], position: { epoch, seq: channel.keptAfter } },
-        ...{ isComplete: "last" in start, isLast: false },
-      };
-    // Nor does it hold some that are still on their way to this node.
+    // What the log no longer holds, but the channel does.
+    const older = isFollowing === 0 ? (channel.after(place) ?? []).filter((kept) => kept.seq <= before) : [];
+    // What neither holds is still on its way to this node.
     const isOvertaken = isFollowing === 0 && before > live.seq;
     const isComplete = isFollowing === 1 || ("last" in start && !isOvertaken);
     // The live messages may be ahead of what was read: then what is between comes next.
     const isLast = seq === head && seq >= live.seq;
-    return { entries: entriesOf(texts, seq), position: { epoch, seq }, isComplete, isLast };
+    const entries = [...older, ...entriesOf(texts, seq)];
+    return { entries, position: { epoch, seq }, isComplete, isLast };
   }
 
   #read(room: RoomName, { epoch, seq }: Position, maxBytes: number): Promise<ReadReply> {
